@@ -1,0 +1,71 @@
+# Every target works alone on a fresh clone. Needs Python >= 3.10 with venv, and Node >= 20 with npm.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+NOTEBOOK ?= notebooks/quickstart.ipynb
+
+# Containers often run as root, which JupyterLab refuses unless it is told that this is meant.
+LAB_FLAGS := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
+
+FRONT_END := $(shell find js/src js/dev -type f -not -path '*/dist/*') js/build.mjs js/package-lock.json
+STATIC := weightwidget/static/widget.js
+TOOLS := $(VENV)/.tools
+PINS := pyproject.toml constraints.txt
+
+.PHONY: demo test install lint build clean format
+
+demo: $(VENV)/.demo $(STATIC)  ## open JupyterLab on the quickstart
+	$(BIN)/jupyter lab $(LAB_FLAGS) $(NOTEBOOK)
+
+test: $(VENV)/.test js/node_modules/.installed $(STATIC)  ## all tests, browser ones included
+	$(BIN)/python tests/browser/chromium.py
+	cd js && npm run --silent test
+	$(BIN)/python -m pytest
+
+install: $(VENV)/.demo $(STATIC)  ## the package and what the notebooks use, into .venv
+
+lint: $(VENV)/.dev js/node_modules/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	cd js && npm run --silent check
+
+format: $(VENV)/.dev js/node_modules/.installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	cd js && npx biome check --write .
+
+build: $(VENV)/.dev  ## the wheel, front end included
+	rm -rf dist weightwidget/static
+	$(BIN)/python -m build --wheel
+	$(BIN)/python tests/check_wheel.py dist/*.whl
+
+clean:
+	rm -rf $(VENV) dist build weightwidget/static js/node_modules js/dev/dist js/test/dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(TOOLS):
+	@command -v npm >/dev/null || { echo "npm was not found: install Node 20 or newer (it builds the front end)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --upgrade pip
+	touch $@
+
+$(VENV)/.demo: $(TOOLS) $(PINS)
+	$(PIP) install -c constraints.txt -e '.[demo]'
+	touch $@
+
+$(VENV)/.test: $(TOOLS) $(PINS)
+	$(PIP) install -c constraints.txt -e '.[test]'
+	touch $@ $(VENV)/.demo
+
+$(VENV)/.dev: $(TOOLS) $(PINS)
+	$(PIP) install -c constraints.txt -e '.[dev]'
+	touch $@ $(VENV)/.test $(VENV)/.demo
+
+js/node_modules/.installed: js/package.json js/package-lock.json
+	cd js && npm ci --no-audit --no-fund --silent
+	touch $@
+
+$(STATIC): js/node_modules/.installed $(FRONT_END)
+	cd js && npm run --silent build
+	touch $@

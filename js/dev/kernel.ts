@@ -1,0 +1,142 @@
+/** Answers the requests of src/protocol.ts from fake weights, as weightwidget/wire/handlers.py does from real ones. */
+
+import type { MatrixAddress, RequestKind, Requests } from "../src/protocol";
+import { position } from "../src/tensor";
+import { ancestors, type FakeSource, type FakeTensor } from "./fake-tensor";
+import type { Records } from "./pack";
+import { type Drawn, draw, norms, poolLargest, tileOf } from "./picture";
+import { type FakeRecord, histogramOf, logRange, robustRange } from "./summary";
+
+/** Largest number of norms in a profile. */
+const PROFILE = 8192;
+
+export interface Answer {
+  content: Record<string, unknown>;
+  buffers: ArrayBuffer[];
+}
+
+type Handlers = { [K in RequestKind]: (request: Requests[K]["request"]) => Answer };
+
+/** Named as the Python exception, so that the view shows the same text. */
+class KernelError extends Error {
+  constructor(
+    readonly type: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** @returns a function from a request to the reply without its id; faults become error replies */
+export function kernel(source: FakeSource, records: Records): (request: Record<string, unknown>) => Answer {
+  const byName = new Map(source.tensors.map((tensor) => [tensor.name, tensor]));
+
+  const find = (name: string): FakeTensor => {
+    const tensor = byName.get(name);
+    if (!tensor) throw new KernelError("KeyError", `there is no tensor '${name}'`);
+    if (tensor.error) throw new KernelError("TypeError", tensor.error);
+    return tensor;
+  };
+  const matrix = (address: MatrixAddress): Drawn => {
+    const tensor = find(address.tensor);
+    return draw(tensor.data(), tensor.shape, address);
+  };
+  const record = (path: string): FakeRecord => {
+    const found = records.tensors.get(path) ?? records.modules.get(path);
+    if (!found) throw new KernelError("KeyError", `there is no tensor or module '${path}'`);
+    return found;
+  };
+  const parts = (path: string): Float32Array[] => {
+    if (byName.has(path)) return [find(path).data()];
+    return source.tensors
+      .filter((tensor) => ancestors(tensor.name).includes(path) && !tensor.sharedWith && !tensor.error)
+      .map((tensor) => tensor.data());
+  };
+
+  const handlers: Handlers = {
+    tile: (request) => {
+      const tile = tileOf(matrix(request), request.tile, request.aggregate, request.range ?? null);
+      const buffers = [bufferOf(tile.values)];
+      if (tile.shares) buffers.push(bufferOf(tile.shares));
+      return { content: { height: tile.height, width: tile.width }, buffers };
+    },
+    profile: (request) => {
+      const { rows, cols } = norms(matrix(request));
+      const step = (length: number): number => Math.max(1, Math.ceil(length / PROFILE));
+      const pooled = [rows, cols].map((all) => poolLargest(all, Math.ceil(all.length / step(all.length))));
+      return {
+        content: { row_step: step(rows.length), col_step: step(cols.length) },
+        buffers: pooled.map(bufferOf),
+      };
+    },
+    cell: (request) => {
+      const tensor = find(request.tensor);
+      const { row, col, value } = largest(matrix(request), request.window);
+      const at = position(tensor.shape, request.axes, request.index, row, col);
+      return { content: { value: digits(value), row, col, position: at }, buffers: [] };
+    },
+    histogram: (request) => {
+      const known = record(request.path);
+      const range =
+        request.range ?? (request.scale === "value" ? robustRange(known) : (logRange(known) ?? [-1, 0]));
+      const { counts, below, above } = histogramOf(parts(request.path), request.bins, range, request.scale);
+      const { zeros, nan, posinf, neginf } = known;
+      const exact = byName.has(request.path);
+      const content = { range, below, above, zeros, nan, posinf, neginf, exact, error: exact ? 0 : 0.004 };
+      return { content, buffers: [bufferOf(counts)] };
+    },
+    count: (request) => {
+      const [low, high] = request.range;
+      let count = 0;
+      for (const part of parts(request.path)) for (const w of part) if (w >= low && w <= high) count++;
+      return {
+        content: { count, total: record(request.path).count, exact: byName.has(request.path) },
+        buffers: [],
+      };
+    },
+  };
+
+  return (request) => {
+    const kind = request.kind as RequestKind;
+    try {
+      if (!Object.hasOwn(handlers, kind)) throw new KernelError("ValueError", `unknown request '${kind}'`);
+      const handler = handlers[kind] as unknown as (request: Record<string, unknown>) => Answer;
+      const { content, buffers } = handler(request);
+      return { content: { kind, ...content }, buffers };
+    } catch (error) {
+      const type = error instanceof KernelError ? error.type : "RuntimeError";
+      return { content: { error: { type, message: (error as Error).message } }, buffers: [] };
+    }
+  };
+}
+
+/** A buffer of its own, which can be transferred. */
+function bufferOf(array: Float32Array | Float64Array | Uint8Array): ArrayBuffer {
+  return array.slice().buffer as ArrayBuffer;
+}
+
+/** The element of largest magnitude in a window; the first NaN if there is one. */
+function largest(
+  matrix: Drawn,
+  [row0, row1, col0, col1]: readonly [number, number, number, number],
+): { row: number; col: number; value: number } {
+  const best = { row: row0, col: col0, value: 0 };
+  for (let row = row0; row < row1; row++) {
+    for (let col = col0; col < col1; col++) {
+      const at = matrix.base + (matrix.rows[row] as number) + (matrix.cols[col] as number);
+      const value = matrix.data[at] as number;
+      if (Number.isNaN(value)) return { row, col, value };
+      if (Math.abs(value) > Math.abs(best.value)) Object.assign(best, { row, col, value });
+    }
+  }
+  return best;
+}
+
+/** A float32 with all its digits: the shortest text that gives it back. */
+function digits(value: number): string {
+  for (let precision = 6; precision < 10; precision++) {
+    const text = String(Number(value.toPrecision(precision)));
+    if (Math.fround(Number(text)) === value) return text;
+  }
+  return Number.isNaN(value) ? "nan" : String(value);
+}

@@ -1,0 +1,324 @@
+/** Packs fake weights as the blob that src/overview.ts reads. The real one is weightwidget/wire/overview.py. */
+
+import { type LocalHistogram, thumbnailSize } from "../src/overview";
+import { defaultAxes, matrixSize } from "../src/tensor";
+import { ancestors, bytesOf, type FakeSource, type FakeTensor, sizeOf } from "./fake-tensor";
+import { draw, norms, poolLargest, thumbnail } from "./picture";
+import {
+  type FakeRecord,
+  finiteCount,
+  histogramOf,
+  logRange,
+  quantile,
+  robustRange,
+  summarise,
+} from "./summary";
+
+/** How much of each tensor is packed. */
+interface Detail {
+  bins: number;
+  logBins: number;
+  thumbnail: number;
+  profile: number;
+}
+
+/** Up to so many rows, that detail: as the Python side does, roughly. */
+const DETAILS: readonly [number, Detail][] = [
+  [400, { bins: 128, logBins: 96, thumbnail: 64, profile: 128 }],
+  [4000, { bins: 64, logBins: 48, thumbnail: 16, profile: 32 }],
+  [Number.POSITIVE_INFINITY, { bins: 16, logBins: 0, thumbnail: 4, profile: 0 }],
+];
+
+/** Rows from which statistics are packed as float32 and histograms as shares of 65535. */
+const MANY_ROWS = 4096;
+
+type Packed = Float32Array | Float64Array | Uint8Array | Uint16Array | Int32Array;
+
+const TYPE_NAMES = new Map<unknown, string>([
+  [Float32Array, "F32"],
+  [Float64Array, "F64"],
+  [Uint8Array, "U8"],
+  [Uint16Array, "U16"],
+  [Int32Array, "I32"],
+]);
+
+/** The records of a source: of its tensors by name, and of its modules by path. */
+export interface Records {
+  tensors: Map<string, FakeRecord>;
+  modules: Map<string, FakeRecord>;
+}
+
+/** Paths of all modules in order of first appearance, with their tensors. */
+function modulesOf(source: FakeSource): Map<string, FakeTensor[]> {
+  const members = new Map<string, FakeTensor[]>([["", []]]);
+  for (const tensor of source.tensors) {
+    for (const path of ancestors(tensor.name)) {
+      const list = members.get(path) ?? [];
+      list.push(tensor);
+      members.set(path, list);
+    }
+  }
+  return members;
+}
+
+export function summariseAll(source: FakeSource): Records {
+  const tensors = new Map<string, FakeRecord>();
+  for (const tensor of source.tensors) {
+    tensors.set(tensor.name, summarise(tensor.error ? [] : [tensor.data()]));
+  }
+  const modules = new Map<string, FakeRecord>();
+  for (const [path, all] of modulesOf(source)) {
+    const own = readable(all);
+    const only = own.length === 1 ? tensors.get((own[0] as FakeTensor).name) : undefined;
+    modules.set(path, only ?? summarise(own.map((tensor) => tensor.data())));
+  }
+  return { tensors, modules };
+}
+
+/** The tensors that count in a module: tied ones once, without those that cannot be read. */
+function readable(tensors: readonly FakeTensor[]): FakeTensor[] {
+  return tensors.filter((tensor) => tensor.sharedWith === undefined && tensor.error === undefined);
+}
+
+/**
+ * @param done number of tensors that the scan has come to; modules follow when all are done
+ */
+export function pack(source: FakeSource, records: Records, done = source.tensors.length): ArrayBuffer {
+  const members = modulesOf(source);
+  const paths = [...members.keys()];
+  const whole = done >= source.tensors.length;
+  const rows: (FakeRecord | null)[] = [
+    ...source.tensors.map((tensor, row) => (row < done ? (records.tensors.get(tensor.name) ?? null) : null)),
+    ...paths.map((path) => (whole ? (records.modules.get(path) ?? null) : null)),
+  ];
+  const detail = DETAILS.find(([most]) => rows.length <= most)?.[1] as Detail;
+  const parts = (row: number): Float32Array[] => {
+    const tensor = source.tensors[row];
+    const all = tensor
+      ? [tensor]
+      : (members.get(paths[row - source.tensors.length] as string) as FakeTensor[]);
+    return (tensor ? all.filter((one) => !one.error) : readable(all)).map((one) => one.data());
+  };
+  const arrays: Record<string, Packed> = {
+    ...codes(source, paths, detail),
+    summarised: Uint8Array.from(rows, (record) => (record ? 1 : 0)),
+    ...statistics(source, rows),
+    ...histograms(rows, parts, detail),
+  };
+  const pictures = picturesOf(source, rows, detail);
+  return safetensors(arrays, pictures);
+}
+
+function codes(source: FakeSource, paths: string[], detail: Detail): Record<string, Packed> {
+  const kindAt = new Map(source.modules.map((module) => [module.path, module.kind]));
+  const kinds = [...source.tensors.map((t) => t.kind), ...paths.map((path) => kindAt.get(path) ?? "")];
+  const dtypes = source.tensors.map((t) => t.dtype);
+  const roles = source.tensors.map((t) => t.role);
+  const table = (values: string[]): string[] => [...new Set(values)].sort();
+  const encode = (values: string[]): number[] => {
+    const code = new Map(table(values).map((value, at) => [value, at]));
+    return values.map((value) => code.get(value) as number);
+  };
+  const rowOf = new Map(source.tensors.map((tensor, row) => [tensor.name, row]));
+  const shared: Record<string, number> = {};
+  const errors: Record<string, string> = {};
+  source.tensors.forEach((tensor, row) => {
+    if (tensor.sharedWith !== undefined) shared[row] = rowOf.get(tensor.sharedWith) as number;
+    if (tensor.error) errors[row] = tensor.error;
+  });
+  const index = {
+    version: 1,
+    name: source.name,
+    tensors: source.tensors.length,
+    modules: paths.length,
+    names: packNames([...source.tensors.map((t) => t.name), ...paths]),
+    shapes: source.tensors.map((t) => t.shape),
+    dtypes: table(dtypes),
+    roles: table(roles),
+    kinds: table(kinds),
+    shared,
+    errors,
+    thumbnail: detail.thumbnail,
+    profile: detail.profile,
+  };
+  return {
+    index: new TextEncoder().encode(JSON.stringify(index)),
+    dtype: Uint8Array.from(encode(dtypes)),
+    role: Uint8Array.from(encode(roles)),
+    kind: Uint16Array.from(encode(kinds)),
+  };
+}
+
+/** Names as (number of leading parts shared with the name before, the rest). */
+export function packNames(names: readonly string[]): [number, string][] {
+  let before: string[] = [];
+  return names.map((name) => {
+    const parts = name.split(".");
+    let shared = 0;
+    while (shared < Math.min(parts.length - 1, before.length) && parts[shared] === before[shared]) shared++;
+    before = parts;
+    return [shared, parts.slice(shared).join(".")];
+  });
+}
+
+type Pick = (record: FakeRecord) => number;
+
+const NUMBERS: Record<string, Pick> = {
+  mean: (r) => r.mean,
+  std: (r) => r.std,
+  min: (r) => r.min,
+  max: (r) => r.max,
+  l1: (r) => r.l1,
+  skewness: (r) => r.skewness,
+  kurtosis: (r) => r.kurtosis,
+  q01: (r) => quantile(r, 0.01),
+  q25: (r) => quantile(r, 0.25),
+  q50: (r) => quantile(r, 0.5),
+  q75: (r) => quantile(r, 0.75),
+  q99: (r) => quantile(r, 0.99),
+};
+
+const COUNTS: Record<string, Pick> = {
+  nan: (r) => r.nan,
+  posinf: (r) => r.posinf,
+  neginf: (r) => r.neginf,
+  zeros: (r) => r.zeros,
+};
+
+function statistics(source: FakeSource, rows: readonly (FakeRecord | null)[]): Record<string, Packed> {
+  const { tensors } = source;
+  const arrays: Record<string, Packed> = {
+    // Known before the scan; of modules only afterwards.
+    "stat.count": Int32Array.from(rows, (record, row) => sizeIfTensor(tensors[row]) ?? record?.count ?? 0),
+    "stat.bytes": Float64Array.from(rows, (record, row) => {
+      const tensor = tensors[row];
+      return tensor ? bytesOf(tensor) : 4 * (record?.count ?? 0);
+    }),
+    "stat.argmin": Int32Array.from(tensors, (_, row) => rows[row]?.argmin ?? -1),
+    "stat.argmax": Int32Array.from(tensors, (_, row) => rows[row]?.argmax ?? -1),
+  };
+  for (const [key, pick] of Object.entries(NUMBERS)) {
+    const values = Float64Array.from(rows, (record) => (record ? pick(record) : Number.NaN));
+    arrays[`stat.${key}`] = rows.length > MANY_ROWS ? Float32Array.from(values) : values;
+  }
+  for (const [key, pick] of Object.entries(COUNTS)) {
+    const counts = Int32Array.from(rows, (record) => (record ? pick(record) : 0));
+    if (counts.some((n) => n > 0)) arrays[`stat.${key}`] = counts;
+  }
+  return arrays;
+}
+
+function sizeIfTensor(tensor: FakeTensor | undefined): number | undefined {
+  return tensor && sizeOf(tensor.shape);
+}
+
+function histograms(
+  rows: readonly (FakeRecord | null)[],
+  parts: (row: number) => Float32Array[],
+  detail: Detail,
+): Record<string, Packed> {
+  const arrays: Record<string, Packed> = {};
+  for (const [name, bins, scale] of [
+    ["hist", detail.bins, "value"],
+    ["loghist", detail.logBins, "magnitude"],
+  ] as const) {
+    if (bins === 0) continue;
+    const counts = new Float32Array(rows.length * bins);
+    const ranges = new Float32Array(rows.length * 2).fill(Number.NaN);
+    const tails = new Float32Array(rows.length * 2).fill(Number.NaN);
+    // Modules with one tensor share its record, and so its histogram.
+    const counted = new Map<FakeRecord, LocalHistogram>();
+    rows.forEach((record, row) => {
+      if (!record || finiteCount(record) === 0) return;
+      const range = scale === "value" ? robustRange(record) : logRange(record);
+      if (!range) return;
+      const local = counted.get(record) ?? histogramOf(parts(row), bins, range, scale);
+      counted.set(record, local);
+      counts.set(local.counts, row * bins);
+      ranges.set(range, row * 2);
+      tails.set([local.below, local.above], row * 2);
+    });
+    Object.assign(arrays, { [`${name}.range`]: ranges, [`${name}.tails`]: tails });
+    if (rows.length > MANY_ROWS) Object.assign(arrays, asShares(name, counts, bins));
+    else arrays[name] = counts;
+  }
+  return arrays;
+}
+
+/** Counts as whole multiples of a unit for each row. */
+function asShares(name: string, counts: Float32Array, bins: number): Record<string, Packed> {
+  const units = new Float32Array(counts.length / bins);
+  const shares = new Uint16Array(counts.length);
+  for (let row = 0; row < units.length; row++) {
+    const own = counts.subarray(row * bins, (row + 1) * bins);
+    const unit = own.reduce((a, b) => Math.max(a, b), 1) / 65535;
+    units[row] = unit;
+    shares.set(
+      Array.from(own, (n) => Math.round(n / unit)),
+      row * bins,
+    );
+  }
+  return { [name]: shares, [`${name}.unit`]: units };
+}
+
+/** Thumbnails and profiles, one behind the other, as bfloat16. */
+function picturesOf(
+  source: FakeSource,
+  rows: readonly (FakeRecord | null)[],
+  detail: Detail,
+): Record<string, Uint16Array> {
+  const thumbnails: Float32Array[] = [];
+  const profiles: Float32Array[] = [];
+  source.tensors.forEach((tensor, row) => {
+    if (!rows[row] || tensor.error || sizeOf(tensor.shape) === 0) return;
+    const [height, width] = matrixSize(tensor.shape, defaultAxes(tensor.shape));
+    const matrix = draw(tensor.data(), tensor.shape);
+    thumbnails.push(thumbnail(matrix, ...thumbnailSize(height, width, detail.thumbnail)));
+    if (tensor.shape.length > 1 && detail.profile > 0) {
+      const { rows: rowNorms, cols: colNorms } = norms(matrix);
+      profiles.push(poolLargest(rowNorms, detail.profile), poolLargest(colNorms, detail.profile));
+    }
+  });
+  return { thumb: bfloat16(thumbnails), profile: bfloat16(profiles) };
+}
+
+/** Rounds to the nearest bfloat16, ties to even, as torch does. */
+function bfloat16(parts: readonly Float32Array[]): Uint16Array {
+  const out = new Uint16Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    const bits = new Uint32Array(part.buffer, part.byteOffset, part.length);
+    for (let i = 0; i < part.length; i++) {
+      const full = bits[i] as number;
+      out[at++] = Number.isNaN(part[i]) ? 0x7fc0 : (full + 0x7fff + ((full >>> 16) & 1)) >>> 16;
+    }
+  }
+  return out;
+}
+
+function safetensors(arrays: Record<string, Packed>, halves: Record<string, Uint16Array>): ArrayBuffer {
+  const header: Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }> = {};
+  const chunks: Uint8Array[] = [];
+  let at = 0;
+  const add = (name: string, array: Packed, dtype: string): void => {
+    if (array.length === 0) return;
+    const end = at + array.byteLength;
+    header[name] = { dtype, shape: [array.length], data_offsets: [at, end] };
+    chunks.push(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+    at = end;
+  };
+  for (const [name, array] of Object.entries(arrays)) {
+    add(name, array, TYPE_NAMES.get(array.constructor) as string);
+  }
+  for (const [name, array] of Object.entries(halves)) add(name, array, "BF16");
+  const text = new TextEncoder().encode(JSON.stringify(header));
+  const blob = new Uint8Array(8 + text.length + at);
+  new DataView(blob.buffer).setBigUint64(0, BigInt(text.length), true);
+  blob.set(text, 8);
+  let offset = 8 + text.length;
+  for (const chunk of chunks) {
+    blob.set(chunk, offset);
+    offset += chunk.length;
+  }
+  return blob.buffer;
+}

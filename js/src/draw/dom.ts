@@ -1,0 +1,45 @@
+/** Elements in one call. Text goes in as text nodes only: names of tensors are hostile input. */
+
+type Child = Node | string | number | null | undefined | false;
+
+export interface Attributes {
+  class?: string;
+  title?: string;
+  [name: string]: string | number | boolean | undefined | null;
+}
+
+/** h("span", {class: "x", "aria-label": "…"}, "text", node) */
+export function h<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  attributes: Attributes = {},
+  ...children: Child[]
+): HTMLElementTagNameMap[K] {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === undefined || value === null || value === false) continue;
+    element.setAttribute(name, value === true ? "" : String(value));
+  }
+  append(element, children);
+  return element;
+}
+
+export function append(parent: Element, children: Child[]): void {
+  for (const child of children) {
+    if (child === null || child === undefined || child === false) continue;
+    parent.append(child instanceof Node ? child : String(child));
+  }
+}
+
+/** Copies text; falls back to a selection where the clipboard is not to be had (http, iframes). */
+export async function copyText(text: string): Promise<void> {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const area = h("textarea", { style: "position:fixed;opacity:0" });
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+}

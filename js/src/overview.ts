@@ -1,0 +1,347 @@
+/**
+ * The overview: what a view can show with no kernel, unpacked from one safetensors blob.
+ * Packed by weightwidget/wire/overview.py. Rows are tensors in the model's order, then modules, the root ("") first.
+ */
+
+import { defaultAxes, matrixSize } from "./tensor";
+
+export interface LocalHistogram {
+  counts: Float64Array;
+  /** First and last edge: of w, or of log10 |w|. */
+  range: [number, number];
+  below: number;
+  above: number;
+}
+
+export interface Thumbnail {
+  height: number;
+  width: number;
+  /** Row-major; each cell is the element of largest magnitude under it, with its sign; NaN and infinities kept. */
+  data: Float32Array;
+}
+
+export interface Profiles {
+  rows: Float32Array;
+  cols: Float32Array;
+}
+
+export interface Overview {
+  readonly name: string;
+  /** Number of tensors; rows tensors … rows - 1 are modules. */
+  readonly tensors: number;
+  readonly rows: number;
+  readonly names: readonly string[];
+  isTensor(row: number): boolean;
+  /** -1 if there is no such path. A tensor wins over a module of the same path. */
+  rowOf(path: string): number;
+  moduleRowOf(path: string): number;
+  /** Empty for modules and for scalars. */
+  shape(row: number): readonly number[];
+  dtype(row: number): string;
+  role(row: number): string;
+  /** Class of the module, or of the module that owns the tensor; empty if unknown. */
+  kind(row: number): string;
+  /** Row of the first name of a tied tensor, else -1. */
+  sharedWith(row: number): number;
+  /** Why a tensor could not be summarised, else "". */
+  error(row: number): string;
+  /** Whether the statistics of a row are there yet. */
+  summarised(row: number): boolean;
+  /** A statistic for all rows (keys of STATISTICS, and q01 q25 q75 q99 posinf neginf); NaN where unknown. */
+  column(key: string): ArrayLike<number>;
+  /** Position of the smallest and the largest weight of a tensor, null if unknown. */
+  extremeAt(row: number, which: "argmin" | "argmax"): number[] | null;
+  histogram(row: number): LocalHistogram | null;
+  logHistogram(row: number): LocalHistogram | null;
+  thumbnail(row: number): Thumbnail | null;
+  /** L2 norms of rows and columns of the default matrix, largest per step where there are more than fit. */
+  profiles(row: number): Profiles | null;
+}
+
+interface Index {
+  version: number;
+  name: string;
+  tensors: number;
+  modules: number;
+  /** Leading name parts shared with the row before, and the rest. */
+  names: [number, string][];
+  shapes: number[][];
+  dtypes: string[];
+  roles: string[];
+  kinds: string[];
+  shared: Record<string, number>;
+  errors: Record<string, string>;
+  thumbnail: number;
+  profile: number;
+}
+
+type Numbers = Float32Array | Float64Array | Uint8Array | Uint16Array | Int32Array | Uint32Array;
+
+/** Reads a safetensors blob: https://github.com/huggingface/safetensors#format */
+function readSafetensors(blob: DataView): (name: string) => Numbers | null {
+  const headerSize = Number(blob.getBigUint64(0, true));
+  const text = new TextDecoder().decode(
+    new Uint8Array(blob.buffer, blob.byteOffset + 8, headerSize),
+  );
+  const header = JSON.parse(text) as Record<
+    string,
+    { dtype: string; data_offsets: [number, number] }
+  >;
+  const start = blob.byteOffset + 8 + headerSize;
+  return (name) => {
+    const entry = Object.hasOwn(header, name) ? header[name] : undefined;
+    if (!entry) return null;
+    const [from, to] = entry.data_offsets;
+    // A copy: it is aligned whatever the blob's own offset.
+    const bytes = blob.buffer.slice(start + from, start + to);
+    switch (entry.dtype) {
+      case "F64":
+        return new Float64Array(bytes);
+      case "F32":
+        return new Float32Array(bytes);
+      case "BF16":
+        return fromBfloat16(new Uint16Array(bytes));
+      case "I32":
+        return new Int32Array(bytes);
+      case "U32":
+        return new Uint32Array(bytes);
+      case "U16":
+        return new Uint16Array(bytes);
+      case "U8":
+        return new Uint8Array(bytes);
+      default:
+        throw new Error(`the overview has an array of type ${entry.dtype}, which this front end cannot read`);
+    }
+  };
+}
+
+function fromBfloat16(bits: Uint16Array): Float32Array {
+  const wide = new Uint32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) wide[i] = (bits[i] as number) << 16;
+  return new Float32Array(wide.buffer);
+}
+
+export function emptyOverview(): Overview {
+  return build(
+    {
+      version: 1,
+      name: "",
+      tensors: 0,
+      modules: 0,
+      names: [],
+      shapes: [],
+      dtypes: [],
+      roles: [],
+      kinds: [],
+      shared: {},
+      errors: {},
+      thumbnail: 0,
+      profile: 0,
+    },
+    () => null,
+  );
+}
+
+export function parseOverview(blob: DataView): Overview {
+  const array = readSafetensors(blob);
+  const index = array("index");
+  if (!(index instanceof Uint8Array)) throw new Error("the overview has no index");
+  return build(JSON.parse(new TextDecoder().decode(index)) as Index, array);
+}
+
+function build(index: Index, array: (name: string) => Numbers | null): Overview {
+  const tensors = index.tensors;
+  const rows = tensors + index.modules;
+  const names = unpackNames(index.names);
+  const tensorRows = new Map<string, number>();
+  const moduleRows = new Map<string, number>();
+  names.forEach((name, row) => {
+    (row < tensors ? tensorRows : moduleRows).set(name, row);
+  });
+  const code = { dtype: array("dtype"), role: array("role"), kind: array("kind") };
+  const summarised = array("summarised");
+  const columns = new Map<string, ArrayLike<number>>();
+  const arrays = new Map<string, Numbers | null>();
+  const once = (name: string): Numbers | null => {
+    let found = arrays.get(name);
+    if (found === undefined) {
+      found = array(name);
+      arrays.set(name, found);
+    }
+    return found;
+  };
+
+  const column = (key: string): ArrayLike<number> => {
+    let found = columns.get(key);
+    if (!found) {
+      found = derive(key) ?? stored(key);
+      columns.set(key, found);
+    }
+    return found;
+  };
+  const stored = (key: string): ArrayLike<number> => {
+    const raw = once(`stat.${key}`);
+    const isCount = COUNTS.has(key);
+    const out = new Float64Array(rows).fill(Number.NaN);
+    for (let row = 0; row < rows; row++) {
+      if (!summarised?.[row] && key !== "count") continue;
+      // Count columns that are zero throughout are left out of the blob.
+      out[row] = raw ? (raw[row] as number) : isCount ? 0 : Number.NaN;
+    }
+    return out;
+  };
+  const derive = (key: string): ArrayLike<number> | null => {
+    const from = (keys: string[], f: (...values: number[]) => number): Float64Array => {
+      const inputs = keys.map(column);
+      return Float64Array.from({ length: rows }, (_, row) =>
+        f(...inputs.map((input) => input[row] as number)),
+      );
+    };
+    switch (key) {
+      case "absmax":
+        return from(["min", "max"], (lo, hi) => Math.max(Math.abs(lo), Math.abs(hi)));
+      case "median":
+        return column("q50");
+      case "rms":
+        return from(["mean", "std"], (mean, std) => Math.sqrt(mean * mean + std * std));
+      case "l2":
+        return from(["rms", "count", "nan", "inf"], (rms, count, nan, inf) =>
+          rms * Math.sqrt(count - nan - inf),
+        );
+      case "inf":
+        return from(["posinf", "neginf"], (a, b) => a + b);
+      case "sparsity":
+        return from(["zeros", "count"], (zeros, count) => zeros / count);
+      default:
+        return null;
+    }
+  };
+
+  const rowSlice = (name: string, row: number): Float64Array | null => {
+    const flat = once(name);
+    if (!flat || !summarised?.[row]) return null;
+    const width = flat.length / rows;
+    return Float64Array.from(flat.subarray(row * width, (row + 1) * width));
+  };
+  const local = (name: string, row: number): LocalHistogram | null => {
+    const counts = rowSlice(name, row);
+    const range = rowSlice(`${name}.range`, row);
+    const tails = rowSlice(`${name}.tails`, row);
+    if (!counts || !range || !tails || !Number.isFinite(range[0])) return null;
+    const unit = rowSlice(`${name}.unit`, row)?.[0];
+    if (unit !== undefined) for (let i = 0; i < counts.length; i++) counts[i] = (counts[i] as number) * unit;
+    return {
+      counts,
+      range: [range[0] as number, range[1] as number],
+      below: tails[0] as number,
+      above: tails[1] as number,
+    };
+  };
+
+  /** Where each tensor's cells start in the flat thumbnails and profiles; they lie one behind the other. */
+  const layout = once("summarised")
+    ? layOut(index, (row) => Boolean(summarised?.[row]) && !index.errors[row])
+    : null;
+
+  return {
+    name: index.name,
+    tensors,
+    rows,
+    names,
+    isTensor: (row) => row >= 0 && row < tensors,
+    rowOf: (path) => tensorRows.get(path) ?? moduleRows.get(path) ?? -1,
+    moduleRowOf: (path) => moduleRows.get(path) ?? -1,
+    shape: (row) => index.shapes[row] ?? [],
+    dtype: (row) => index.dtypes[code.dtype?.[row] ?? -1] ?? "",
+    role: (row) => index.roles[code.role?.[row] ?? -1] ?? "",
+    kind: (row) => index.kinds[code.kind?.[row] ?? -1] ?? "",
+    sharedWith: (row) => index.shared[row] ?? -1,
+    error: (row) => index.errors[row] ?? "",
+    summarised: (row) => Boolean(summarised?.[row]),
+    column,
+    extremeAt: (row, which) => {
+      const flat = once(`stat.${which}`)?.[row];
+      const shape = index.shapes[row];
+      if (flat === undefined || !shape || !summarised?.[row] || !(flat >= 0)) return null;
+      return unravel(flat, shape);
+    },
+    histogram: (row) => local("hist", row),
+    logHistogram: (row) => local("loghist", row),
+    thumbnail: (row) => {
+      const cells = once("thumb");
+      const place = layout?.thumbnails[row];
+      if (!cells || !place) return null;
+      const data = cells.subarray(place.start, place.start + place.height * place.width);
+      return { height: place.height, width: place.width, data: Float32Array.from(data) };
+    },
+    profiles: (row) => {
+      const norms = once("profile");
+      const place = layout?.profiles[row];
+      if (!norms || !place) return null;
+      const middle = place.start + place.rows;
+      return {
+        rows: Float32Array.from(norms.subarray(place.start, middle)),
+        cols: Float32Array.from(norms.subarray(middle, middle + place.cols)),
+      };
+    },
+  };
+}
+
+const COUNTS: ReadonlySet<string> = new Set(["count", "nan", "posinf", "neginf", "zeros", "bytes"]);
+
+function unpackNames(packed: [number, string][]): string[] {
+  let before: string[] = [];
+  return packed.map(([shared, rest]) => {
+    const parts = [...before.slice(0, shared), rest];
+    const name = parts.join(".");
+    before = name.split(".");
+    return name;
+  });
+}
+
+interface Layout {
+  thumbnails: ({ start: number; height: number; width: number } | null)[];
+  profiles: ({ start: number; rows: number; cols: number } | null)[];
+}
+
+function layOut(index: Index, present: (row: number) => boolean): Layout {
+  const layout: Layout = { thumbnails: [], profiles: [] };
+  let cells = 0;
+  let norms = 0;
+  for (let row = 0; row < index.tensors; row++) {
+    const shape = index.shapes[row] as number[];
+    const [height, width] = matrixSize(shape, defaultAxes(shape));
+    if (!present(row) || height * width === 0) {
+      layout.thumbnails.push(null);
+      layout.profiles.push(null);
+      continue;
+    }
+    const [h, w] = thumbnailSize(height, width, index.thumbnail);
+    layout.thumbnails.push(h * w > 0 ? { start: cells, height: h, width: w } : null);
+    cells += h * w;
+    const matrix = shape.length > 1 && index.profile > 0;
+    const rows = matrix ? Math.min(height, index.profile) : 0;
+    const cols = matrix ? Math.min(width, index.profile) : 0;
+    layout.profiles.push(matrix ? { start: norms, rows, cols } : null);
+    norms += rows + cols;
+  }
+  return layout;
+}
+
+/** Size of a thumbnail of side `size`: vectors get a strip of eight times the length. */
+export function thumbnailSize(height: number, width: number, size: number): [number, number] {
+  if (size === 0) return [0, 0];
+  if (height === 1) return [1, Math.min(width, 8 * size)];
+  return [Math.min(height, size), Math.min(width, size)];
+}
+
+function unravel(flat: number, shape: readonly number[]): number[] {
+  const at = new Array<number>(shape.length);
+  let rest = flat;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    const size = shape[axis] as number;
+    at[axis] = rest % size;
+    rest = Math.floor(rest / size);
+  }
+  return at;
+}

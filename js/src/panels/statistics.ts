@@ -1,0 +1,103 @@
+/** The statistics of the selected tensor or module, as a table that can be copied. */
+
+import { batch } from "@preact/signals-core";
+import { copyText, h } from "../draw/dom";
+import type { Store } from "../store";
+import { defaultAxes, matrixSize } from "../tensor";
+import { type Entry, entries, entriesToText, flatCell } from "./statistics/entries";
+import { rankOf } from "./statistics/rank";
+
+/** Rows and columns of the heatmap's window around a weight that is jumped to. */
+const WINDOW = [16, 24] as const;
+
+export function statisticsPanel(store: Store): HTMLElement {
+  const list = h("dl", { class: "ww-stats-list" });
+  const error = h("p", { class: "ww-note", "data-tone": "error", role: "status" });
+  const copy = h(
+    "button",
+    { type: "button", class: "ww-plain ww-soft", title: "copy all of it with all digits, tab-separated" },
+    "copy",
+  );
+  const panel = h(
+    "div",
+    { class: "ww-statistics" },
+    h("div", { class: "ww-stats-head" }, h("span", { class: "ww-heading" }, "Statistics"), copy),
+    error,
+    list,
+  );
+  let shown: Entry[] = [];
+  copy.addEventListener("click", async () => {
+    await copyText(entriesToText(shown));
+    copy.textContent = "copied";
+    setTimeout(() => {
+      copy.textContent = "copy";
+    }, 900);
+  });
+
+  store.effect(() => {
+    const overview = store.overview.value;
+    const row = store.selectedRow.value;
+    panel.hidden = row < 0;
+    if (row < 0) return;
+    const problem = overview.error(row);
+    error.textContent = problem;
+    error.hidden = problem === "";
+    shown = entries(overview, row, store.traits.selected.value);
+    const passes = store.matches.value.passes;
+    // Modules have no rank, and need no room for it.
+    list.dataset.ranks = String(overview.isTensor(row));
+    list.replaceChildren(...shown.map((entry) => line(store, entry, row, passes)));
+  });
+  return panel;
+}
+
+function line(store: Store, entry: Entry, row: number, passes: Uint8Array): HTMLElement {
+  const value = h("dd", { class: "ww-number" });
+  if (entry.link) value.append(link(store, entry.link));
+  if (entry.text) value.append(h("span", { title: entry.title }, ...breakable(entry.text)));
+  const mark = h("span", { class: "ww-stat-rank" });
+  if (entry.rank) setRank(store, mark, entry.rank, row, passes);
+  const term = h("dt", { title: entry.help }, entry.label);
+  return h("div", { class: "ww-stat", "data-width": entry.width }, term, value, entry.width === "full" ? null : mark);
+}
+
+/** Names may break after their dots. */
+function breakable(text: string): (string | Node)[] {
+  return text.split(/(?<=\.)(?=[^\d\s])/).flatMap((part, i) => (i === 0 ? [part] : [h("wbr"), part]));
+}
+
+function link(store: Store, to: NonNullable<Entry["link"]>): HTMLElement {
+  const button = h("button", { type: "button", class: "ww-plain ww-stat-link", title: to.title }, ...breakable(to.text));
+  button.addEventListener("click", () => {
+    if (to.path !== undefined) store.select(to.path);
+    else if (to.position) jump(store, to.position);
+  });
+  return button;
+}
+
+/** Shows the heatmap around a weight, in the default axes. */
+function jump(store: Store, position: readonly number[]): void {
+  const shape = store.overview.peek().shape(store.selectedRow.peek());
+  const [height, width] = matrixSize(shape, defaultAxes(shape));
+  const [row, col] = flatCell(shape, position);
+  const around = (at: number, length: number, room: number): [number, number] => {
+    const size = Math.min(length, room);
+    const start = Math.min(Math.max(0, at - (size >> 1)), length - size);
+    return [start, start + size];
+  };
+  batch(() => {
+    store.traits.drawn_axes.value = null;
+    store.traits.window.value = [...around(row, height, WINDOW[0]), ...around(col, width, WINDOW[1])];
+  });
+}
+
+/** Where the value stands among those of all tensors that pass the filters: a dot on a short line. */
+function setRank(store: Store, mark: HTMLElement, key: string, row: number, passes: Uint8Array): void {
+  const rank = rankOf(store.overview.peek(), key, row, passes);
+  if (!rank) return;
+  mark.title = rank.text;
+  mark.setAttribute("role", "img");
+  mark.setAttribute("aria-label", rank.text);
+  mark.style.setProperty("--ww-rank", rank.share.toFixed(3));
+  mark.dataset.known = "true";
+}

@@ -1,0 +1,191 @@
+/** The lines of the statistics table. Pure. */
+
+import {
+  formatBytes,
+  formatCount,
+  formatExact,
+  formatNumber,
+  formatPosition,
+  formatShape,
+  formatShare,
+} from "../../draw/format";
+import type { Overview } from "../../overview";
+import { STATISTIC } from "../../statistics";
+
+export interface Entry {
+  label: string;
+  help: string;
+  text: string;
+  /** Tooltip of the value. */
+  title?: string;
+  /** A place or a tensor to jump to, shown before the text. */
+  link?: { text: string; title: string; position?: readonly number[]; path?: string };
+  /** full: has a line of its own; long: has one where two would stand on a line. */
+  width?: "full" | "long";
+  /** Statistic whose rank among the tensors is shown. */
+  rank?: string;
+  /** For copying: names and values with all digits. */
+  copied: readonly (readonly [string, string])[];
+}
+
+const UNKNOWN = "…";
+
+export function entries(overview: Overview, row: number, path: string): Entry[] {
+  return [...identity(overview, row, path), ...numbers(overview, row)];
+}
+
+/** What the tensor or module is: known before it is read. */
+function identity(overview: Overview, row: number, path: string): Entry[] {
+  const fact = (label: string, help: string, text: string, width?: Entry["width"]): Entry => ({
+    label,
+    help,
+    text,
+    title: text,
+    width,
+    copied: [[label, text]],
+  });
+  const found = [fact("name", "full name", path || overview.name, "full")];
+  const tensor = overview.isTensor(row);
+  if (tensor) {
+    const shape = formatShape(overview.shape(row));
+    found.push({
+      ...fact("shape", "size of each axis, in elements", shape),
+      copied: [["shape", overview.shape(row).join("×") || "scalar"]],
+    });
+    found.push(fact("dtype", "stored type", overview.dtype(row)));
+  }
+  const kind = overview.kind(row);
+  if (kind)
+    found.push(fact("kind", tensor ? "class of the module that owns it" : "class of the module", kind));
+  if (tensor) found.push(fact("role", "what the tensor is in its module", overview.role(row)));
+  const first = overview.sharedWith(row);
+  if (first >= 0) {
+    const name = overview.names[first] as string;
+    found.push({
+      label: "tied to",
+      help: "the same weights under another name; they are counted once",
+      text: "",
+      link: { text: name, title: `select ${name}`, path: name },
+      width: "full",
+      copied: [["tied to", name]],
+    });
+  }
+  return found;
+}
+
+function numbers(overview: Overview, row: number): Entry[] {
+  const stat = (key: string): number => overview.column(key)[row] ?? Number.NaN;
+  const known = overview.summarised(row) && !overview.error(row);
+  const help = (key: string): string => STATISTIC.get(key)?.help ?? "";
+  const number = (value: number, digits = 4): string => (known ? dash(formatNumber(value, digits)) : UNKNOWN);
+  const count = (value: number): string => (known ? formatCount(value) : UNKNOWN);
+  const exact = (value: number): string => (known ? formatExact(value) : "");
+
+  const plain = (key: string, label: string): Entry => ({
+    label,
+    help: help(key),
+    text: number(stat(key)),
+    title: exact(stat(key)),
+    rank: key,
+    copied: [[key, exact(stat(key))]],
+  });
+  const extreme = (key: "min" | "max"): Entry => {
+    const position = overview.extremeAt(row, key === "min" ? "argmin" : "argmax");
+    const entry = plain(key, key);
+    if (!known || !position) return entry;
+    const at = formatPosition(position);
+    return {
+      ...entry,
+      width: "long",
+      link: position.length > 0 ? { text: at, title: `show ${at} in the heatmap`, position } : undefined,
+      copied: [...entry.copied, [`arg${key}`, at]],
+    };
+  };
+  const between = (label: string, low: string, high: string, about: string): Entry => ({
+    label,
+    help: about,
+    width: "long",
+    text: known ? `${number(stat(low), 3)} … ${number(stat(high), 3)}` : UNKNOWN,
+    title: known ? `${exact(stat(low))} … ${exact(stat(high))}` : undefined,
+    copied: [
+      [low, exact(stat(low))],
+      [high, exact(stat(high))],
+    ],
+  });
+  const weights = stat("count");
+  const infinite = [stat("posinf"), stat("neginf")] as const;
+
+  return [
+    {
+      label: "weights",
+      help: help("count"),
+      text: Number.isFinite(weights) ? formatCount(weights) : UNKNOWN,
+      rank: "count",
+      copied: [["count", formatExact(weights)]],
+    },
+    {
+      label: "bytes",
+      help: help("bytes"),
+      text: Number.isFinite(stat("bytes")) ? formatBytes(stat("bytes")) : UNKNOWN,
+      title: `${formatCount(stat("bytes"))} bytes`,
+      copied: [["bytes", formatExact(stat("bytes"))]],
+    },
+    plain("mean", "mean"),
+    plain("std", "std"),
+    extreme("min"),
+    extreme("max"),
+    plain("median", "median"),
+    between("25 … 75 %", "q25", "q75", "quartiles of the finite weights: half of them lie between"),
+    between("1 … 99 %", "q01", "q99", "98 % of the finite weights lie between"),
+    plain("skewness", "skewness"),
+    plain("kurtosis", "excess kurtosis"),
+    plain("rms", "rms"),
+    plain("l1", "‖w‖₁"),
+    plain("l2", "‖w‖₂"),
+    {
+      label: "exact zeros",
+      help: help("zeros"),
+      width: "long",
+      text: known
+        ? `${count(stat("zeros"))} (${formatShare(weights > 0 ? stat("zeros") / weights : 0)})`
+        : UNKNOWN,
+      rank: "sparsity",
+      copied: [["zeros", exact(stat("zeros"))]],
+    },
+    {
+      label: "NaN / ±Inf",
+      help: "weights that are not a number, and infinite ones; they enter no statistic",
+      text: known ? `${count(stat("nan"))} / ${count(infinite[0] + infinite[1])}` : UNKNOWN,
+      title: known ? `+Inf ${formatCount(infinite[0])}, −Inf ${formatCount(infinite[1])}` : undefined,
+      copied: [
+        ["nan", exact(stat("nan"))],
+        ["posinf", exact(infinite[0])],
+        ["neginf", exact(infinite[1])],
+      ],
+    },
+  ];
+}
+
+/** Where there is no such value (no finite weight), a dash: not a NaN, which weights may be. */
+function dash(text: string): string {
+  return text === "NaN" ? "–" : text;
+}
+
+/** Names and values, one a line, with all digits. Newlines and tabs in names would break the table. */
+export function entriesToText(all: readonly Entry[]): string {
+  const lines = all.flatMap(({ copied }) =>
+    copied.map((pair) => pair.map((cell) => cell.replace(/[\t\r\n]/g, " "))),
+  );
+  return `${lines.map((cells) => cells.join("\t")).join("\n")}\n`;
+}
+
+/** Row and column of a position in the default matrix. */
+export function flatCell(shape: readonly number[], position: readonly number[]): [number, number] {
+  const flat = (from: number): number => {
+    let at = 0;
+    for (let axis = from; axis < shape.length; axis++)
+      at = at * (shape[axis] as number) + (position[axis] as number);
+    return at;
+  };
+  return shape.length < 2 ? [0, flat(0)] : [position[0] as number, flat(1)];
+}

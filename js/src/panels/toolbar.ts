@@ -1,0 +1,168 @@
+/** The line at the top: name, totals, search, how far the scan is, whether a kernel answers. */
+
+import { formatBytes, formatCount, formatShare, formatShort } from "../draw/format";
+import { h } from "../draw/dom";
+import type { Overview } from "../overview";
+import type { Store } from "../store";
+
+/** Milliseconds without a keystroke after which the query is taken over. */
+const TYPING_PAUSE = 120;
+
+const SYNTAX: readonly [string, string][] = [
+  ["attention", "names that contain the word"],
+  ["encoder.*.weight", "names by pattern: * any text, ? one sign"],
+  ["kind:Conv2d|Linear", "class of a module around the tensor"],
+  ["role:bias dtype:bf16", "role, stored type"],
+  ["ndim=2 shape:384x*", "number of axes, shape"],
+  ["std>0.1 sparsity>50%", "any statistic: < <= > >= = !="],
+  ["count>1M nan>0", "k, M, G for large numbers"],
+  ["-bias", "a minus turns a term round"],
+];
+
+export function toolbar(store: Store): HTMLElement {
+  return h(
+    "div",
+    { class: "ww-toolbar", role: "toolbar", "aria-label": "model" },
+    totals(store),
+    search(store),
+    progress(store),
+    kernelNote(store),
+  );
+}
+
+function totals(store: Store): HTMLElement {
+  const name = h("strong", { class: "ww-name" });
+  const numbers = h("span", { class: "ww-totals ww-soft ww-number" });
+  store.effect(() => {
+    const overview = store.overview.value;
+    name.textContent = overview.name;
+    name.title = overview.name;
+    const { weights, bytes, dtypes } = countAll(overview);
+    numbers.textContent = [
+      `${formatCount(overview.tensors)} ${overview.tensors === 1 ? "tensor" : "tensors"}`,
+      `${formatShort(weights)} weights`,
+      formatBytes(bytes),
+      dtypes,
+    ].join(" · ");
+    numbers.title = `${formatCount(weights)} weights, tied ones counted once`;
+  });
+  return h("div", { class: "ww-title" }, name, numbers);
+}
+
+function countAll(overview: Overview): { weights: number; bytes: number; dtypes: string } {
+  const count = overview.column("count");
+  const size = overview.column("bytes");
+  const byType = new Map<string, number>();
+  let weights = 0;
+  let bytes = 0;
+  for (let row = 0; row < overview.tensors; row++) {
+    if (overview.sharedWith(row) >= 0) continue;
+    weights += count[row] as number;
+    bytes += size[row] as number;
+    byType.set(overview.dtype(row), (byType.get(overview.dtype(row)) ?? 0) + (count[row] as number));
+  }
+  const types = [...byType].sort((a, b) => b[1] - a[1]).map(([type]) => type);
+  const shown = types.slice(0, 2).join(", ");
+  return { weights, bytes, dtypes: types.length > 2 ? `${shown}, +${types.length - 2}` : shown };
+}
+
+function search(store: Store): HTMLElement {
+  const { query } = store.traits;
+  const input = h("input", {
+    type: "search",
+    placeholder: "Filter layers: name, glob, kind:Linear, std>0.1",
+    "aria-label": "filter layers",
+    spellcheck: "false",
+    autocomplete: "off",
+  });
+  const hits = h("span", { class: "ww-hits ww-soft ww-number", "aria-live": "polite" });
+  const fault = h("p", { class: "ww-note ww-fault", "data-tone": "error", role: "status" });
+  let timer = 0;
+  const take = (): void => {
+    clearTimeout(timer);
+    query.value = input.value;
+  };
+  input.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = window.setTimeout(take, input.value === "" ? 0 : TYPING_PAUSE);
+  });
+  input.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") take();
+    if (event.key === "Escape") {
+      input.value = "";
+      take();
+    }
+  });
+  store.lifetime.addEventListener("abort", () => clearTimeout(timer));
+  store.effect(() => {
+    if (input.value !== query.value) input.value = query.value;
+  });
+  store.effect(() => {
+    const { count, error } = store.matches.value;
+    hits.textContent = `${formatCount(count)} / ${formatCount(store.overview.value.tensors)}`;
+    hits.title = "tensors that pass the filters";
+    fault.textContent = error;
+    fault.hidden = error === "";
+  });
+  return h("div", { class: "ww-search" }, input, syntaxHelp(input, take), hits, fault);
+}
+
+function syntaxHelp(input: HTMLInputElement, take: () => void): HTMLElement {
+  const list = h("div", { class: "ww-popover" });
+  const help = h(
+    "details",
+    { class: "ww-help" },
+    h("summary", { title: "what can be typed", "aria-label": "what can be typed" }, "?"),
+    list,
+  );
+  for (const [example, meaning] of SYNTAX) {
+    const button = h("button", { class: "ww-plain", type: "button" }, h("code", {}, example));
+    button.addEventListener("click", () => {
+      input.value = example;
+      take();
+      help.open = false;
+      input.focus();
+    });
+    list.append(button, h("span", { class: "ww-soft" }, meaning));
+  }
+  help.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") help.open = false;
+  });
+  help.addEventListener("focusout", (event) => {
+    if (!help.contains(event.relatedTarget as Node | null)) help.open = false;
+  });
+  return help;
+}
+
+function progress(store: Store): HTMLElement {
+  const bar = h("progress", { max: 1, "aria-label": "scan" });
+  const text = h("span", { class: "ww-soft ww-number" });
+  const cancel = h("button", { type: "button", title: "stop reading the weights" }, "cancel");
+  cancel.addEventListener("click", () => store.model.cancelScan());
+  const box = h("div", { class: "ww-progress" }, bar, text, cancel);
+  store.effect(() => {
+    const status = store.traits.status.value;
+    const share = store.traits.progress.value;
+    box.hidden = status === "ready";
+    bar.hidden = cancel.hidden = status !== "scanning";
+    bar.value = share;
+    if (status === "scanning") text.textContent = formatShare(Math.floor(share * 100) / 100);
+    else if (status === "cancelled") text.textContent = `scan cancelled at ${formatShare(share)}`;
+    else text.textContent = store.traits._message.value || "the scan failed";
+  });
+  return box;
+}
+
+function kernelNote(store: Store): HTMLElement {
+  const note = h("span", { class: "ww-kernel", role: "status" });
+  store.effect(() => {
+    const state = store.model.kernel.value;
+    note.hidden = state !== "slow" && state !== "gone";
+    note.textContent = state === "slow" ? "waiting for the kernel…" : "no kernel answers: showing the overview";
+    note.title =
+      state === "slow"
+        ? "the kernel is busy: finer detail follows when it is free"
+        : "tree, filters, histograms and thumbnails work without; single weights and exact counts need a running kernel";
+  });
+  return note;
+}

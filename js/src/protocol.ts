@@ -1,0 +1,77 @@
+/** The messages between the front end and the kernel. Mirrors weightwidget/wire/protocol.py, which documents them. */
+
+export type Aggregate = "absmax" | "mean" | "std" | "min" | "max";
+export const AGGREGATES: readonly Aggregate[] = ["absmax", "mean", "std", "min", "max"];
+
+/** Rows and columns of a full tile, in pixels. */
+export const TILE_SIZE = 256;
+
+/** Which axes make rows and columns; axes listed together are flattened, the others are fixed at `index`. */
+export interface DrawnAxes {
+  rows: number[];
+  cols: number[];
+}
+
+/** The matrix that is drawn of a tensor. */
+export interface MatrixAddress {
+  tensor: string;
+  axes: DrawnAxes;
+  index: number[];
+}
+
+export interface Requests {
+  tile: {
+    request: MatrixAddress & {
+      /** row level, column level, row number, column number */
+      tile: [number, number, number, number];
+      aggregate: Aggregate;
+      range?: [number, number] | null;
+    };
+    /** Buffers: float32 values; with a range also uint8 shares. */
+    reply: { height: number; width: number };
+  };
+  profile: {
+    request: MatrixAddress;
+    /** Buffers: float32 row norms, float32 column norms. */
+    reply: { row_step: number; col_step: number };
+  };
+  cell: {
+    request: MatrixAddress & { window: [number, number, number, number] };
+    reply: { value: string; row: number; col: number; position: number[] };
+  };
+  histogram: {
+    request: {
+      path: string;
+      bins: number;
+      scale: "value" | "magnitude";
+      range?: [number, number] | null;
+    };
+    /** Buffer: float64 counts. */
+    reply: {
+      range: [number, number];
+      below: number;
+      above: number;
+      zeros: number;
+      nan: number;
+      posinf: number;
+      neginf: number;
+      exact: boolean;
+      error: number;
+    };
+  };
+  count: {
+    request: { path: string; range: [number, number] };
+    reply: { count: number; total: number; exact: boolean };
+  };
+}
+
+export type RequestKind = keyof Requests;
+
+export type Reply<K extends RequestKind> = Requests[K]["reply"] & {
+  buffers: DataView[];
+};
+
+export interface ErrorBody {
+  type: string;
+  message: string;
+}

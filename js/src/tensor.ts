@@ -1,0 +1,38 @@
+/** What follows from a tensor's shape alone. Held to weightwidget/detail/matrix.py by tests/protocol/axes.json. */
+
+import type { DrawnAxes } from "./protocol";
+
+/** The first axis makes the rows, the others flattened the columns; a vector is one row, a scalar one cell. */
+export function defaultAxes(shape: readonly number[]): DrawnAxes {
+  const all = shape.map((_, axis) => axis);
+  return shape.length < 2 ? { rows: [], cols: all } : { rows: [0], cols: all.slice(1) };
+}
+
+/** Rows and columns of the matrix that these axes draw. */
+export function matrixSize(shape: readonly number[], axes: DrawnAxes): [number, number] {
+  const product = (list: number[]): number => list.reduce((p, axis) => p * (shape[axis] ?? 1), 1);
+  return [product(axes.rows), product(axes.cols)];
+}
+
+/** Position in the tensor of a cell of the drawn matrix. */
+export function position(
+  shape: readonly number[],
+  axes: DrawnAxes,
+  index: readonly number[],
+  row: number,
+  col: number,
+): number[] {
+  const at = shape.map((_, axis) => index[axis] ?? 0);
+  for (const [list, flat] of [
+    [axes.rows, row],
+    [axes.cols, col],
+  ] as const) {
+    let rest = flat;
+    for (const axis of [...list].reverse()) {
+      const size = shape[axis] ?? 1;
+      at[axis] = rest % size;
+      rest = Math.floor(rest / size);
+    }
+  }
+  return at;
+}

@@ -1,0 +1,44 @@
+/** What the host calls: `initialize` once a model, `render` once a view. Wiring only. */
+
+import type { AnyModel, Initialize, Render } from "@anywidget/types";
+import type { ReadonlySignal } from "@preact/signals-core";
+import { explorerLayout } from "./layout";
+import { bindModel, type Model } from "./model";
+import type { Overview } from "./overview";
+import { createStore, overviewOf } from "./store";
+import { hostTheme } from "./theme";
+
+interface Bound {
+  model: Model;
+  overview: ReadonlySignal<Overview>;
+}
+
+const bound = new WeakMap<AnyModel, Bound>();
+
+function bind(model: AnyModel, lifetime: AbortSignal): Bound {
+  let found = bound.get(model);
+  if (!found) {
+    const wrapped = bindModel(model, lifetime);
+    found = { model: wrapped, overview: overviewOf(wrapped) };
+    bound.set(model, found);
+    lifetime.addEventListener("abort", () => bound.delete(model));
+  }
+  return found;
+}
+
+const initialize: Initialize = ({ model, signal }) => {
+  bind(model, signal);
+};
+
+const render: Render = ({ model, el, signal }) => {
+  const { model: wrapped, overview } = bind(model, signal);
+  const root = document.createElement("div");
+  root.className = "weightwidget";
+  el.append(root);
+  const theme = hostTheme(root, signal);
+  const store = createStore(wrapped, overview, theme, signal);
+  explorerLayout(root, store);
+  signal.addEventListener("abort", () => root.remove());
+};
+
+export default { initialize, render };

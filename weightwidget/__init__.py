@@ -1,0 +1,14 @@
+"""Look inside trained neural networks from a notebook.
+
+``WeightExplorer(model)`` in a cell shows a layer tree linked to heatmap, histogram and filter panels.
+"""
+
+from weightwidget.explorer import WeightExplorer
+from weightwidget.sources import open_weights
+from weightwidget.sources.base import WeightFileError
+from weightwidget.summary.record import ModelSummary, TensorSummary
+from weightwidget.summary.summarize import summarize
+
+__version__ = "0.1.0"
+
+__all__ = ["ModelSummary", "TensorSummary", "WeightExplorer", "WeightFileError", "open_weights", "summarize"]

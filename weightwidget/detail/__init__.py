@@ -1,0 +1,1 @@
+"""What is computed for one tensor when somebody looks at it."""

@@ -1,0 +1,186 @@
+"""The pixels of a tile, reduced from blocks of a matrix as they come in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+Aggregate = Literal["absmax", "mean", "std", "min", "max"]
+"""What a pixel shows of the elements under it. ``absmax`` is the element of largest magnitude, with its
+sign."""
+
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+def _fold(
+    x: torch.Tensor, axis: int, level: int, fold: Callable[[torch.Tensor, int], torch.Tensor]
+) -> torch.Tensor:
+    """Reduce every 2**level entries of an axis to one; the last may stand for fewer."""
+    step = 1 << level
+    if step == 1:
+        return x
+    size = x.shape[axis]
+    whole = size // step * step
+    parts = []
+    if whole:
+        # Splitting an axis is always a view.
+        shape = (*x.shape[:axis], whole // step, step, *x.shape[axis + 1 :])
+        parts.append(fold(x.narrow(axis, 0, whole).view(shape), axis + 1))
+    if whole < size:
+        parts.append(fold(x.narrow(axis, whole, size - whole).unsqueeze(axis), axis + 1))
+    return parts[0] if len(parts) == 1 else torch.cat(parts, axis)
+
+
+class Pixels:
+    """The pixels of a tile while blocks come in.
+
+    Parameters
+    ----------
+    window
+        row0, row1, col0, col1 of the tile in elements.
+    levels
+        A pixel covers 2**level elements on each axis.
+    """
+
+    def __init__(self, window: tuple[int, int, int, int], levels: tuple[int, int]) -> None:
+        self.levels = levels
+        self.sizes = window[1] - window[0], window[3] - window[2]
+        self.height = -(-self.sizes[0] >> levels[0])
+        self.width = -(-self.sizes[1] >> levels[1])
+
+    def fold(self, block: torch.Tensor, fold: Callable[[torch.Tensor, int], torch.Tensor]) -> torch.Tensor:
+        """Reduce a block to its pixels: `fold` reduces the axis that it is given."""
+        # Rows first: that runs along memory and leaves little for the columns.
+        return _fold(_fold(block, 0, self.levels[0], fold), 1, self.levels[1], fold)
+
+    def place(self, row: int, col: int, block: torch.Tensor) -> tuple[slice, slice]:
+        """Find the pixels of a block that starts at this row and column of the window."""
+        (rows, cols), (high, wide) = self.levels, block.shape
+        return (
+            slice(row >> rows, (row + high - 1 >> rows) + 1),
+            slice(col >> cols, (col + wide - 1 >> cols) + 1),
+        )
+
+    def covered(self) -> npt.NDArray[np.float64]:
+        """Count the elements under each pixel."""
+        rows, cols = (
+            (np.minimum(np.arange(1, n + 1) << level, size) - (np.arange(n) << level)).astype(np.float64)
+            for n, level, size in zip((self.height, self.width), self.levels, self.sizes, strict=True)
+        )
+        product: npt.NDArray[np.float64] = np.outer(rows, cols)
+        return product
+
+
+class Extremes(Pixels):
+    """Smallest and largest element under each pixel; NaN where there is one."""
+
+    def __init__(
+        self, window: tuple[int, int, int, int], levels: tuple[int, int], dtype: torch.dtype
+    ) -> None:
+        super().__init__(window, levels)
+        self.low = torch.full((self.height, self.width), torch.inf, dtype=dtype)
+        self.high = torch.full((self.height, self.width), -torch.inf, dtype=dtype)
+
+    def add(self, row: int, col: int, block: torch.Tensor) -> None:
+        """Take a block that starts at this row and column of the window; each element comes once."""
+        place = self.place(row, col, block)
+        if self.levels == (0, 0):
+            self.low[place] = self.high[place] = block
+            return
+        low, high = self.low[place], self.high[place]
+        # amin, amax, minimum and maximum all pass NaN on
+        torch.minimum(low, self.fold(block, torch.amin), out=low)
+        torch.maximum(high, self.fold(block, torch.amax), out=high)
+
+    def result(self, aggregate: Aggregate) -> npt.NDArray[np.float32]:
+        """Pixels for one of absmax, min, max: shape (height, width)."""
+        low, high = self.low, self.high
+        if aggregate == "min":
+            values = torch.where(high.isposinf() & ~low.isneginf(), high, low)
+        elif aggregate == "max":
+            values = torch.where(low.isneginf() & ~high.isposinf(), low, high)
+        else:
+            values = torch.where(-low > high, low, high)
+        return _to_float32(values)
+
+
+class Moments(Pixels):
+    """Sum and sum of squares under each pixel, about a shift that keeps the difference of the two exact."""
+
+    def __init__(
+        self, window: tuple[int, int, int, int], levels: tuple[int, int], dtype: torch.dtype
+    ) -> None:
+        super().__init__(window, levels)
+        self.total = torch.zeros(self.height, self.width, dtype=torch.float64)
+        self.square = torch.zeros(self.height, self.width, dtype=torch.float64)
+        self.extremes: Extremes | None = None
+        self.window, self.dtype = window, dtype
+        self.shift: float | None = None
+
+    def add(self, row: int, col: int, block: torch.Tensor) -> None:
+        """Take a block, as `Extremes.add` does."""
+        place = self.place(row, col, block)
+        wide = block.to(torch.float64, copy=True)
+        if not math.isfinite(float(wide.sum())):
+            finite = wide.isfinite()
+            if self.extremes is None:
+                self.extremes = Extremes(self.window, self.levels, self.dtype)
+            # Only non-finite elements count here: everything else would need the blocks that have gone by.
+            self.extremes.add(row, col, torch.where(finite, 0.0, wide).to(self.dtype))
+            wide = torch.where(finite, wide, 0.0)
+        if self.shift is None:
+            mean = float(wide.mean())
+            self.shift = mean if math.isfinite(mean) else 0.0
+        wide -= self.shift
+        self.total[place] += self.fold(wide, torch.sum)
+        self.square[place] += self.fold(wide.square_(), torch.sum)
+
+    def result(self, aggregate: Aggregate) -> npt.NDArray[np.float32]:
+        """Pixels for mean or std (population): shape (height, width)."""
+        count = torch.from_numpy(self.covered())
+        mean = self.total / count
+        if aggregate == "mean":
+            values = mean + (self.shift or 0.0)
+        else:
+            values = (self.square / count - mean.square()).clamp_(min=0).sqrt_()
+        # Sums of finite float64 may overflow; what is not finite itself comes next.
+        values = values.nan_to_num(nan=FLOAT32_MAX, posinf=FLOAT32_MAX, neginf=-FLOAT32_MAX)
+        if self.extremes is not None:
+            low, high = self.extremes.low.to(torch.float64), self.extremes.high.to(torch.float64)
+            # Pixels of blocks that were finite throughout are still at their start: low +Inf, high -Inf.
+            untouched = low > high
+            odd = torch.where(-low > high, low, high)
+            values = torch.where(odd.isfinite() | untouched, values, odd)
+        return _to_float32(values)
+
+
+class Count(Pixels):
+    """Number of elements in a value range under each pixel."""
+
+    def __init__(
+        self, window: tuple[int, int, int, int], levels: tuple[int, int], limits: tuple[float, float]
+    ) -> None:
+        super().__init__(window, levels)
+        self.limits = limits
+        self.count = torch.zeros(self.height, self.width, dtype=torch.float64)
+
+    def add(self, row: int, col: int, block: torch.Tensor) -> None:
+        """Take a block, as `Extremes.add` does."""
+        inside = (block >= self.limits[0]).logical_and_(block <= self.limits[1])
+        # float32 counts a block exactly (GRAIN < 2**24), and sums far faster than integers do
+        self.count[self.place(row, col, block)] += self.fold(inside.to(torch.float32), torch.sum)
+
+    def shares(self) -> npt.NDArray[np.uint8]:
+        """Shares of 255, rounded up: shape (height, width)."""
+        return np.ceil(self.count.numpy() * 255 / self.covered()).astype(np.uint8)
+
+
+def _to_float32(values: torch.Tensor) -> npt.NDArray[np.float32]:
+    if values.dtype == torch.float64:
+        values = torch.where(values.isinf(), values, values.clamp(-FLOAT32_MAX, FLOAT32_MAX))
+    return np.ascontiguousarray(values.to(torch.float32).numpy())

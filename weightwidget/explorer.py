@@ -1,0 +1,399 @@
+"""WeightExplorer: the widget's traits and life cycle. It delegates everything else."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import traitlets as t
+
+from weightwidget.detail.matrix import check_axes
+from weightwidget.detail.selection import Selection, select
+from weightwidget.outputs.charts import Charts
+from weightwidget.outputs.sidebar import open_sidebar
+from weightwidget.sources import open_weights
+from weightwidget.sources.base import TensorRef, WeightSource
+from weightwidget.summary.filtering import TensorFilter
+from weightwidget.summary.record import ModelSummary, TensorSummary
+from weightwidget.summary.scan import Scan
+from weightwidget.summary.table import STATISTICS
+from weightwidget.wire.handlers import Handlers, message_of
+from weightwidget.wire.overview import OverviewPacker
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sidecar import Sidecar
+
+log = logging.getLogger(__name__)
+
+STATIC = Path(__file__).parent / "static"
+
+COLOR_SCALES = ("robust", "full", "symlog", "row")
+COLOR_MAPS = ("blue-red", "purple-green", "brown-teal", "grey")
+AGGREGATES = ("absmax", "mean", "std", "min", "max")
+
+PATIENCE = 2.0
+"""Seconds that a cell waits for the scan, so that the notebook of a small model is whole when the cell ends."""
+
+PROGRESS_INTERVAL = 0.1
+"""Seconds between updates of the progress bar."""
+
+FIRST_OVERVIEW = 0.5
+"""Seconds of scanning after which the first statistics are sent."""
+
+
+class WeightExplorer(anywidget.AnyWidget):
+    """A layer tree linked to heatmap, histogram and filter panels for the weights of a model.
+
+    Parameters
+    ----------
+    obj
+        Whatever `weightwidget.open_weights` takes: a ``torch.nn.Module``, a state dict (nested too), a path to a
+        ``.safetensors``, ``.pt`` or ``.pth`` file, or to a folder or index of sharded safetensors.
+    name
+        What to call it; by default what the source is called.
+    detail
+        Largest side, in cells, of the picture of each tensor that is kept for use without a kernel.
+    patience
+        Seconds to wait for the scan before the constructor returns; it goes on in the background.
+    **traits
+        Initial values of the traits below.
+
+    Attributes
+    ----------
+    selected : str
+        Path of the selected tensor or module; ``""`` is the whole model.
+    query : str
+        Text of the layer filter: ``"attention kind:Linear std>0.1"``. What is wrong with it is in `query_error`.
+    facets : dict of str to (float, float)
+        Range per statistic, ends included, that tensors must lie in.
+    visible : list of str
+        Tensors that pass `query` and `facets`, in the model's order. Read-only.
+    value_range : (float, float) or None
+        Interval of values, ends included, that is highlighted in the heatmap. See `selection`.
+    window : (int, int, int, int) or None
+        Visible part of the heatmap in elements: first row, end row, first column, end column; None shows all.
+    index : tuple of int
+        Position on every axis of the selected tensor; the entries of drawn axes do not matter.
+    drawn_axes : dict or None
+        ``{"rows": [axes], "cols": [axes]}`` of the selected tensor; axes listed together are flattened. None draws
+        the first axis against all others.
+    color_scale : {"robust", "full", "symlog", "row"}
+        How values map to colours.
+    color_map : {"blue-red", "purple-green", "brown-teal", "grey"}
+        The colours.
+    aggregate : {"absmax", "mean", "std", "min", "max"}
+        What a pixel shows where it covers several weights.
+    progress : float
+        Share of the scan that is done, 0 to 1. Read-only.
+    status : {"scanning", "ready", "cancelled", "failed"}
+        State of the scan. Read-only.
+    source : WeightSource
+        Where the weights come from.
+
+    Raises
+    ------
+    TypeError
+        If `obj` is nothing that `open_weights` takes.
+    WeightFileError
+        If a file is missing, damaged or refused.
+    """
+
+    _esm = STATIC / "widget.js"
+    _css = STATIC / "widget.css"
+
+    _overview = t.Bytes().tag(sync=True)
+    _message = t.Unicode().tag(sync=True)
+
+    selected = t.Unicode().tag(sync=True)
+    query = t.Unicode().tag(sync=True)
+    # What a drag changes many times a second is not echoed back to the view that sent it.
+    facets = t.Dict(key_trait=t.Unicode()).tag(sync=True, echo_update=False)
+    value_range = t.Tuple(t.CFloat(), t.CFloat(), default_value=None, allow_none=True).tag(sync=True, echo_update=False)
+    window = t.Tuple(t.CInt(), t.CInt(), t.CInt(), t.CInt(), default_value=None, allow_none=True).tag(
+        sync=True, echo_update=False
+    )
+    index = t.Tuple().tag(sync=True)
+    drawn_axes = t.Dict(default_value=None, allow_none=True).tag(sync=True)
+    color_scale = t.Enum(COLOR_SCALES, "robust").tag(sync=True)
+    color_map = t.Enum(COLOR_MAPS, "blue-red").tag(sync=True)
+    aggregate = t.Enum(AGGREGATES, "absmax").tag(sync=True)
+    progress = t.Float(read_only=True).tag(sync=True)
+    status = t.Enum(("scanning", "ready", "cancelled", "failed"), "scanning", read_only=True).tag(sync=True)
+    visible = t.List(t.Unicode(), read_only=True)
+
+    # ipywidgets closes what is collected, also what the constructor refused and never finished.
+    source: WeightSource = None  # type: ignore[assignment]
+    _handlers: Handlers | None = None
+    _scan: Scan | None = None
+    _summary: ModelSummary | None = None
+    _closed = False
+
+    def __init__(
+        self, obj: Any, *, name: str | None = None, detail: int = 64, patience: float = PATIENCE, **traits: Any
+    ) -> None:
+        self.source = open_weights(obj)
+        if name is not None:
+            self.source.name = name
+        self._packer = OverviewPacker(self.source, detail)
+        self._filter = TensorFilter(self.source)
+        self._done = threading.Event()
+        super().__init__(_overview=self._packer.pack({}))
+        self._handlers = Handlers(self, self.send)
+        self.on_msg(self._on_message)
+        self.selected = traits.pop("selected", self._first_matrix())
+        for trait, value in traits.items():
+            setattr(self, trait, value)
+        self._update_visible()
+        self._start_scan(patience)
+
+    # -- the scan -------------------------------------------------------------------------------------------------
+
+    def _start_scan(self, patience: float) -> None:
+        scan = self._scan = Scan(self.source, thumbnail=self._packer.detail.thumbnail)
+        self._summary = None
+        self._done.clear()
+        self.set_trait("status", "scanning")
+        self.set_trait("progress", 0.0)
+        if self.selected:
+            scan.prioritise(self.selected)
+        scan.start()
+        threading.Thread(target=self._follow, args=(scan,), name="weightwidget-follow", daemon=True).start()
+        self._done.wait(patience)
+
+    def _follow(self, scan: Scan) -> None:
+        """Report a scan's progress, and send what it found so far ever more rarely."""
+        started = time.monotonic()
+        next_overview = FIRST_OVERVIEW
+        try:
+            while not scan.wait(PROGRESS_INTERVAL):
+                self.set_trait("progress", scan.progress)
+                elapsed = time.monotonic() - started
+                if elapsed > next_overview:
+                    self._overview = self._packer.pack(scan.results)
+                    next_overview = 1.6 * (time.monotonic() - started)
+            self._finish(scan)
+        except Exception as error:  # whatever it is, the view must say that it ended
+            log.exception("the scan of %s failed", self.source.name)
+            self._message = f"the scan failed: {message_of(error)}"
+            self.set_trait("status", "failed")
+        finally:
+            self._done.set()
+
+    def _finish(self, scan: Scan) -> None:
+        if scan is not self._scan or self._closed:
+            return  # overtaken by a refresh, or closed
+        self._summary = scan.summary()
+        self._overview = self._packer.pack(self._summary.tensors, self._summary.modules)
+        self._update_visible()
+        self.set_trait("progress", scan.progress)
+        self.set_trait("status", scan.status)
+
+    def wait(self, timeout: float | None = None) -> WeightExplorer:
+        """Wait until the scan has ended.
+
+        Parameters
+        ----------
+        timeout
+            Seconds to wait at most; None waits as long as it takes.
+
+        Returns
+        -------
+        WeightExplorer
+            Itself, so that ``WeightExplorer(model).wait()`` can end a cell.
+
+        Raises
+        ------
+        TimeoutError
+            If the scan is still going on after `timeout`; it goes on.
+        """
+        if not self._done.wait(timeout):
+            raise TimeoutError(f"the scan of {self.source.name} still goes on ({self.progress:.0%} done)")
+        return self
+
+    def cancel(self) -> None:
+        """Stop the scan. What was summarised stays; `refresh` starts again."""
+        if self._scan is not None:
+            self._scan.cancel()
+
+    def refresh(self) -> WeightExplorer:
+        """Read all weights again, after training on or editing them, and show them as they are now."""
+        self.cancel()
+        self._done.wait()
+        self._start_scan(PATIENCE)
+        return self
+
+    def close(self) -> None:
+        """Stop the scan, close the files and remove the widget from the notebook."""
+        self._closed = True
+        self.cancel()
+        if self._handlers is not None:
+            self._handlers.close()
+        super().close()
+        if self.source is not None:
+            self.source.close()
+
+    # -- what is known of the weights -----------------------------------------------------------------------------
+
+    @property
+    def summary(self) -> ModelSummary:
+        """The records of all tensors and, merged, of all modules. Waits for the scan."""
+        self.wait()
+        if self._summary is None:
+            raise RuntimeError(f"the scan ended as {self.status!r}: {self._message or 'call refresh()'}")
+        return self._summary
+
+    def to_frame(self) -> pd.DataFrame:
+        """All statistics as a pandas data frame, one row a tensor, indexed by name. Waits for the scan."""
+        return self.summary.to_frame()
+
+    @property
+    def selection(self) -> Selection:
+        """The brushed weights of the selected tensor.
+
+        Returns
+        -------
+        Selection
+            ``indices``, int64 of shape (k, number of axes), and ``values``, shape (k,) in the stored dtype: the
+            weights within `value_range`, ends included, in row-major order. On the CPU.
+
+        Raises
+        ------
+        ValueError
+            If no tensor is selected, or nothing is brushed.
+        """
+        ref = self.ref(self.selected)
+        if ref is None:
+            raise ValueError("no tensor is selected: set explorer.selected to a tensor's name first")
+        if self.value_range is None:
+            raise ValueError("nothing is brushed: drag over the histogram or set explorer.value_range = (low, high)")
+        return select(ref, self.value_range)
+
+    @property
+    def query_error(self) -> str:
+        """What is wrong with `query`; empty if nothing is. A faulty term does not filter."""
+        return self._filter.error(self.query)
+
+    @property
+    def charts(self) -> Charts:
+        """Linked bqplot charts beside the explorer."""
+        return Charts(self)
+
+    def sidebar(self, title: str | None = None) -> Sidecar:
+        """Open the explorer in JupyterLab's right sidebar.
+
+        Parameters
+        ----------
+        title
+            Of the sidebar's tab; by default the model's name.
+
+        Returns
+        -------
+        Sidecar
+            Its ``close()`` closes the panel and leaves the explorer as it is.
+        """
+        return open_sidebar(self, title or self.source.name)
+
+    def ref(self, path: str) -> TensorRef | None:
+        """The tensor of that name, None if there is none."""
+        return self.source.tensors.get(path)
+
+    def record(self, path: str) -> TensorSummary | None:
+        """The record of the tensor or module of that path, None while it is not summarised."""
+        if self._summary is not None:
+            return self._summary.tensors.get(path) or self._summary.modules.get(path)
+        return self._scan.results.get(path) if self._scan else None
+
+    def __repr__(self) -> str:
+        """Name, size and state: what hosts without widgets show."""
+        return describe(self.source, self.status, self.progress)
+
+    # -- traits ---------------------------------------------------------------------------------------------------
+
+    def _on_message(self, _widget: object, content: Any, _buffers: object) -> None:
+        if isinstance(content, dict) and content.get("cancel") == "scan":
+            self.cancel()
+        else:
+            self._handlers.receive(content)
+
+    @t.validate("selected")
+    def _check_selected(self, proposal: dict[str, Any]) -> str:
+        path: str = proposal["value"]
+        if path in self.source.tensors or path in self._packer.modules:
+            return path
+        near = difflib.get_close_matches(path, self.source.tensors, 3, 0.5)
+        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        raise t.TraitError(f"there is no tensor or module {path!r} in {self.source.name}{hint}")
+
+    @t.validate("drawn_axes")
+    def _check_drawn_axes(self, proposal: dict[str, Any]) -> dict[str, list[int]] | None:
+        axes = proposal["value"]
+        ref = self.ref(self.selected)
+        if axes is None or ref is None:
+            return None
+        try:
+            checked = check_axes(ref.shape, axes)
+        except (ValueError, KeyError, TypeError) as error:
+            raise t.TraitError(f"drawn_axes: {message_of(error)}") from None
+        return {"rows": list(checked["rows"]), "cols": list(checked["cols"])}
+
+    @t.validate("value_range")
+    def _check_value_range(self, proposal: dict[str, Any]) -> tuple[float, float] | None:
+        given = proposal["value"]
+        if given is None:
+            return None
+        low, high = given
+        if not (low <= high):
+            raise t.TraitError(f"value_range goes from the lower to the higher value, not from {low} to {high}")
+        return finite(low), finite(high)
+
+    @t.validate("facets")
+    def _check_facets(self, proposal: dict[str, Any]) -> dict[str, tuple[float, float]]:
+        checked = {}
+        for key, given in proposal["value"].items():
+            if key not in STATISTICS:
+                raise t.TraitError(f"no statistic {key!r}; there are {', '.join(STATISTICS)}")
+            low, high = given
+            checked[key] = (finite(float(low)), finite(float(high)))
+        return checked
+
+    @t.observe("selected")
+    def _on_selected(self, _change: object) -> None:
+        # What belongs to the tensor before means nothing in this one.
+        self.window = None
+        self.drawn_axes = None
+        self.index = ()
+        if self._scan is not None:
+            self._scan.prioritise(self.selected)
+
+    @t.observe("query", "facets")
+    def _on_filter(self, _change: object) -> None:
+        self._update_visible()
+
+    def _update_visible(self) -> None:
+        records = self._summary.tensors if self._summary else (self._scan.results if self._scan else {})
+        self.set_trait("visible", self._filter.visible(self.query, self.facets, records))
+
+    def _first_matrix(self) -> str:
+        refs = self.source.tensors.values()
+        first = next((ref for ref in refs if len(ref.shape) > 1), None) or next(iter(refs))
+        return first.name
+
+
+def finite(value: float) -> float:
+    """The value, or the largest float for an infinite one: messages to the front end hold no infinities."""
+    return min(max(value, -sys.float_info.max), sys.float_info.max)
+
+
+def describe(source: WeightSource, status: str, progress: float) -> str:
+    """One line of text for a source and the state of its scan."""
+    refs = [ref for ref in source.tensors.values() if ref.shared_with is None]
+    count = sum(ref.numel for ref in refs)
+    state = f"{status}, {progress:.0%}" if status in ("scanning", "cancelled") else status
+    return f"WeightExplorer({source.name}: {len(source.tensors):,} tensors, {count:,} weights, {state})"

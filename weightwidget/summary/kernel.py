@@ -1,0 +1,185 @@
+"""One tensor in, its record out. What is behind this one function may be replaced by a faster kernel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from weightwidget.sources.base import TensorRef, dtype_name
+from weightwidget.summary.blocks import Blocks
+from weightwidget.summary.record import TensorSummary
+from weightwidget.summary.sketch import SMALL
+from weightwidget.summary.small import measure_small
+from weightwidget.summary.streaming import Cancelled, stream
+
+__all__ = ["Cancelled", "summarize_tensor", "unreadable"]
+
+_FLOAT8 = tuple(
+    getattr(torch, name)
+    for name in ("float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu")
+    if hasattr(torch, name)
+)
+_REAL = {
+    torch.float16,
+    torch.bfloat16,
+    torch.float32,
+    torch.float64,
+    torch.bool,
+    torch.int8,
+    torch.int16,
+    torch.int32,
+    torch.int64,
+    torch.uint8,
+    torch.uint16,
+    torch.uint32,
+    torch.uint64,
+    *_FLOAT8,
+}
+
+
+def summarize_tensor(
+    ref: TensorRef,
+    kind: str = "",
+    thumbnail: int = 64,
+    cancelled: Callable[[], bool] | None = None,
+    advance: Callable[[int], None] | None = None,
+) -> TensorSummary:
+    """Summarise one tensor in one pass over its memory.
+
+    The tensor is not changed and not copied as a whole; what is needed beside it is bounded by a block, its row and
+    column norms and the record itself. Torch's threads are not used and not touched.
+
+    Parameters
+    ----------
+    ref
+        The tensor.
+    kind
+        Class of the module that owns it.
+    thumbnail
+        Largest side of its picture, in cells (vectors: eight times as long); 0 for none.
+    cancelled
+        Asked between blocks.
+    advance
+        Told the number of elements after every block.
+
+    Returns
+    -------
+    TensorSummary
+        With `error` set if the type or layout has no numbers to summarise (complex, sparse, quantised, meta).
+
+    Raises
+    ------
+    Cancelled
+        If `cancelled` said yes.
+    """
+    if cancelled is not None and cancelled():
+        raise Cancelled
+    reason = _unsuitable(ref)
+    if reason:
+        return unreadable(ref, kind, reason)
+    small = ref.numel <= SMALL
+    whole = ref.read() if small or _in_memory(ref) else None
+    reason = _unsuitable_tensor(ref.read(_corner(ref.shape)) if whole is None else whole)
+    if reason:
+        return unreadable(ref, kind, reason)
+    if small and whole is not None:
+        found = measure_small(whole, thumbnail)
+    else:
+        found = stream(Blocks(ref, whole), thumbnail, cancelled or _never, advance or _ignore)
+    return TensorSummary(
+        name=ref.name,
+        shape=ref.shape,
+        dtype=ref.dtype,
+        kind=kind,
+        role=ref.role,
+        count=ref.numel,
+        nbytes=ref.nbytes,
+        nan=found.nan,
+        posinf=found.posinf,
+        neginf=found.neginf,
+        zeros=found.zeros,
+        min=found.low,
+        max=found.high,
+        argmin=_index(found.argmin, ref.shape),
+        argmax=_index(found.argmax, ref.shape),
+        moments=found.moments,
+        sketch=found.sketch,
+        row_norms=found.row_norms,
+        column_norms=found.column_norms,
+        thumbnail=found.thumbnail,
+        shared_with=ref.shared_with,
+    )
+
+
+def unreadable(ref: TensorRef, kind: str, reason: str) -> TensorSummary:
+    """Record of a tensor that could not be summarised, with the reason."""
+    try:
+        nbytes = ref.nbytes
+    except ValueError:  # a type that this version of torch does not know
+        nbytes = 0
+    return TensorSummary(
+        name=ref.name,
+        shape=ref.shape,
+        dtype=ref.dtype,
+        kind=kind,
+        role=ref.role,
+        count=ref.numel,
+        nbytes=nbytes,
+        shared_with=ref.shared_with,
+        error=reason,
+    )
+
+
+def _unsuitable(ref: TensorRef) -> str:
+    """Why a tensor has no numbers to summarise, as far as its description tells; empty if it has."""
+    if ref.device == "meta":
+        return "the tensor is on the meta device: it has a shape but no values. Load the weights first."
+    dtype = getattr(torch, ref.dtype, None)
+    if not isinstance(dtype, torch.dtype):
+        return f"torch {torch.__version__} has no type {ref.dtype}: a newer torch may read it."
+    return _unsuitable_type(dtype)
+
+
+def _unsuitable_type(dtype: torch.dtype) -> str:
+    if dtype.is_complex:
+        return f"{dtype_name(dtype)} weights have no order: summarise .real, .imag or .abs() of them."
+    if dtype not in _REAL:
+        return f"weights of type {dtype_name(dtype)} cannot be read as numbers: convert them to float32 first."
+    return ""
+
+
+def _unsuitable_tensor(tensor: torch.Tensor) -> str:
+    if tensor.is_quantized:
+        return "quantised weights are summarised after .dequantize()."
+    if tensor.layout != torch.strided:
+        return "sparse weights are summarised after .to_dense()."
+    if tensor.device.type == "meta":
+        return "the tensor is on the meta device: it has a shape but no values. Load the weights first."
+    return _unsuitable_type(tensor.dtype)
+
+
+def _in_memory(ref: TensorRef) -> bool:
+    """Whether reading the whole tensor gives a view of what is in memory anyhow."""
+    return ref.device != "file"
+
+
+def _corner(shape: tuple[int, ...]) -> tuple[int | slice, ...]:
+    """Index of the first element, as a tensor of one axis."""
+    return (*(0 for _ in shape[1:]), slice(0, 1))
+
+
+def _index(flat: int | None, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    if flat is None:
+        return None
+    return tuple(int(i) for i in np.unravel_index(flat, shape)) if math.prod(shape) else None
+
+
+def _never() -> bool:
+    return False
+
+
+def _ignore(_: int) -> None:
+    return None

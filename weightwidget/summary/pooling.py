@@ -1,0 +1,108 @@
+"""The thumbnail: a small picture of a matrix in which no outlier is lost."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+def thumbnail_size(rows: int, columns: int, size: int) -> tuple[int, int]:
+    """Cells of a thumbnail of side `size`; a single row gets a strip of eight times the length."""
+    if size == 0:
+        return 0, 0
+    if rows == 1:
+        return 1, min(columns, 8 * size)
+    return min(rows, size), min(columns, size)
+
+
+def cell_starts(cells: int, length: int) -> npt.NDArray[np.int64]:
+    """Where each of some cells starts over `length` elements, and the end of the last: cell k has all from
+    ``k * length // cells`` to ``(k + 1) * length // cells``."""
+    return np.arange(cells + 1, dtype=np.int64) * length // max(cells, 1)
+
+
+class Pool:
+    """Smallest and largest element under each cell of a thumbnail, gathered block by block.
+
+    Parameters
+    ----------
+    rows, columns
+        Of the matrix.
+    size
+        Side of the thumbnail; 0 for none.
+    """
+
+    def __init__(self, rows: int, columns: int, size: int) -> None:
+        self.height, self.width = thumbnail_size(rows, columns, size)
+        self._rows = cell_starts(self.height, rows)
+        self._columns = cell_starts(self.width, columns)
+        self._low = np.full((self.height, self.width), np.inf)
+        self._high = np.full((self.height, self.width), -np.inf)
+
+    def row_cuts(self, top: int, height: int) -> list[tuple[int, int]]:
+        """Cut a block's rows where cells end: (first, end) within the block."""
+        if self.height == 0:
+            return [(0, height)]
+        first = int(np.searchsorted(self._rows, top, "right"))
+        end = int(np.searchsorted(self._rows, top + height, "left"))
+        return list(pairwise([0, *(self._rows[first:end] - top).tolist(), height]))
+
+    def add(self, low: Array, high: Array, top: int, left: int) -> None:
+        """Take in a block.
+
+        Parameters
+        ----------
+        low, high
+            Smallest and largest element of each column for each stretch of `row_cuts`. NaN stays NaN.
+        top, left
+            First row and column of the block.
+        """
+        if self.height == 0:
+            return
+        row = int(np.searchsorted(self._rows, top, "right")) - 1
+        first = int(np.searchsorted(self._columns, left, "right")) - 1
+        end = int(np.searchsorted(self._columns, left + low.shape[1], "left"))
+        if end - first < low.shape[1]:
+            starts = np.maximum(self._columns[first:end] - left, 0)
+            low = np.minimum.reduceat(low, starts, 1)
+            high = np.maximum.reduceat(high, starts, 1)
+        at = np.s_[row : row + len(low), first:end]
+        np.minimum(self._low[at], low, out=self._low[at])
+        np.maximum(self._high[at], high, out=self._high[at])
+
+    def picture(self) -> Array | None:
+        """Give the element of largest magnitude of each cell, with its sign; None if there are no cells."""
+        if self._low.size == 0:
+            return None
+        return compact(np.where(-self._low > self._high, self._low, self._high))
+
+
+def pool(matrix: Array, size: int) -> Array | None:
+    """Thumbnail of a matrix in memory."""
+    height, width = thumbnail_size(*matrix.shape, size)
+    if height * width == 0:
+        return None
+    low = high = matrix
+    for axis, cells in ((0, height), (1, width)):
+        if cells < matrix.shape[axis]:
+            starts = cell_starts(cells, matrix.shape[axis])[:-1]
+            low = np.minimum.reduceat(low, starts, axis)
+            high = np.maximum.reduceat(high, starts, axis)
+    return compact(matrix if low is matrix else np.where(-low > high, low, high))
+
+
+def compact(values: Array) -> Array:
+    """Give the values as float32 if that has room for all of them, else as float64."""
+    if values.dtype == np.float32:
+        return values
+    with np.errstate(over="ignore", under="ignore"):
+        single = values.astype(np.float32)
+    tiny = np.abs(single) < np.finfo(np.float32).tiny
+    if ((np.isinf(single) & np.isfinite(values)) | (tiny & (single != values))).any():
+        return values.astype(np.float64)
+    return single

@@ -1,0 +1,1 @@
+"""What passes between the kernel and the front end."""

@@ -1,0 +1,344 @@
+"""The overview: everything that a view shows without a kernel, packed as one safetensors blob.
+
+`js/src/overview.ts` unpacks it. Rows are the tensors in the model's order, then the modules, the root (``""``) first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import save as save_safetensors
+
+from weightwidget.detail.matrix import default_axes, matrix_size
+from weightwidget.sources.base import TensorRef, WeightSource
+from weightwidget.summary.record import TensorSummary
+from weightwidget.summary.table import stored_columns
+from weightwidget.summary.tree import members
+
+BUDGET = 4_000_000
+"""Bytes that the overview of any ordinary model stays under."""
+
+COUNT_COLUMNS = ("count", "nan", "posinf", "neginf", "zeros", "bytes")
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Detail:
+    """How much of each tensor the overview holds.
+
+    Attributes
+    ----------
+    bins
+        Bins of the histogram of w.
+    log_bins
+        Bins of the histogram of log10 |w|; 0 leaves it out.
+    thumbnail
+        Largest side of a thumbnail in cells (vectors: eight times as long); 0 leaves it out.
+    profile
+        Largest number of row norms and of column norms; 0 leaves them out.
+    """
+
+    bins: int
+    log_bins: int
+    thumbnail: int
+    profile: int
+
+
+LADDER = (
+    Detail(128, 96, 64, 128),
+    Detail(96, 64, 48, 96),
+    Detail(64, 48, 32, 64),
+    Detail(48, 32, 24, 48),
+    Detail(32, 24, 16, 32),
+    Detail(24, 0, 12, 0),
+    Detail(24, 0, 8, 0),
+    Detail(16, 0, 4, 0),
+    Detail(16, 0, 0, 0),
+)
+
+
+class OverviewPacker:
+    """Packs the overview of one source again and again while its scan goes on.
+
+    What was computed for a tensor is kept, so that packing again costs only what is new.
+
+    Parameters
+    ----------
+    source
+        The weights. Only names, shapes and types are read.
+    detail
+        Largest side of a thumbnail, in cells. More than the default raises the budget in proportion to its square.
+    """
+
+    def __init__(self, source: WeightSource, detail: int = LADDER[0].thumbnail) -> None:
+        self.source = source
+        self._refs = list(source.tensors.values())
+        self.modules = list(members(source.tensors))
+        self.detail = self._choose_detail(detail)
+        self._histograms: dict[tuple[str, int], tuple[TensorSummary, Array]] = {}
+
+    def pack(
+        self, tensors: Mapping[str, TensorSummary], modules: Mapping[str, TensorSummary] | None = None
+    ) -> bytes:
+        """Pack what is known so far.
+
+        Parameters
+        ----------
+        tensors
+            Records by tensor name; those still missing are marked as such.
+        modules
+            Merged records by module path, if they are there yet.
+
+        Returns
+        -------
+        bytes
+            A safetensors file.
+        """
+        modules = modules or {}
+        names = [ref.name for ref in self._refs]
+        records: list[TensorSummary | None] = [tensors.get(name) for name in names]
+        records += [modules.get(path) for path in self.modules]
+        arrays: dict[str, Array] = {"index": self._index(names, records)}
+        arrays |= self._codes()
+        arrays["summarised"] = np.array([record is not None for record in records], np.uint8)
+        arrays |= self._statistics(records)
+        arrays |= self._all_histograms(records)
+        arrays |= self._pictures(records[: len(names)])
+        blob = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        for name in ("thumb", "profile"):
+            if name in blob:
+                blob[name] = blob[name].to(torch.bfloat16)
+        return save_safetensors(blob)
+
+    def _index(self, names: Sequence[str], records: Sequence[TensorSummary | None]) -> Array:
+        kinds = self._kind_table()
+        rows = {name: row for row, name in enumerate(names)}
+        content = {
+            "version": 1,
+            "name": self.source.name,
+            "tensors": len(names),
+            "modules": len(self.modules),
+            "names": pack_names([*names, *self.modules]),
+            "shapes": [list(ref.shape) for ref in self._refs],
+            "dtypes": sorted({ref.dtype for ref in self._refs}),
+            "roles": sorted({ref.role for ref in self._refs}),
+            "kinds": kinds,
+            "shared": {
+                str(row): rows[ref.shared_with] for row, ref in enumerate(self._refs) if ref.shared_with is not None
+            },
+            "errors": {str(row): record.error for row, record in enumerate(records) if record and record.error},
+            "thumbnail": self.detail.thumbnail,
+            "profile": self.detail.profile,
+        }
+        # Escapes keep lone surrogates, which no UTF-8 holds, readable on the other side.
+        text = json.dumps(content, ensure_ascii=True, separators=(",", ":"))
+        return np.frombuffer(text.encode(), np.uint8).copy()
+
+    def _kind(self, path: str) -> str:
+        info = self.source.modules.get(path)
+        return info.kind if info else ""
+
+    def _row_kinds(self) -> list[str]:
+        return [self._kind(ref.module) for ref in self._refs] + [self._kind(path) for path in self.modules]
+
+    def _kind_table(self) -> list[str]:
+        return sorted(set(self._row_kinds()))
+
+    def _codes(self) -> dict[str, Array]:
+        def encode(values: list[str], dtype: type) -> Array:
+            table = {value: code for code, value in enumerate(sorted(set(values)))}
+            return np.array([table[value] for value in values], dtype)
+
+        return {
+            "dtype": encode([ref.dtype for ref in self._refs], np.uint8),
+            "role": encode([ref.role for ref in self._refs], np.uint8),
+            "kind": encode(self._row_kinds(), np.uint16),
+        }
+
+    def _statistics(self, records: Sequence[TensorSummary | None]) -> dict[str, Array]:
+        known = np.array([record is not None for record in records], bool)
+        columns = stored_columns([record for record in records if record is not None])
+        arrays: dict[str, Array] = {}
+        for key, values in columns.items():
+            if key in COUNT_COLUMNS:
+                full = np.zeros(len(records), np.float64)
+            else:
+                full = np.full(len(records), np.nan, values.dtype)
+            full[known] = values
+            if key == "count":
+                full[: len(self._refs)] = [ref.numel for ref in self._refs]
+            elif key == "bytes":
+                full[: len(self._refs)] = [ref.nbytes for ref in self._refs]
+            elif key in COUNT_COLUMNS and not full.any():
+                continue  # the other side takes a missing count as zero throughout
+            if key in COUNT_COLUMNS and full.max(initial=0) < 2**31:
+                full = full.astype(np.int32)
+            arrays[f"stat.{key}"] = full
+        for key in ("argmin", "argmax"):
+            arrays[f"stat.{key}"] = self._positions(key, records)
+        return arrays
+
+    def _positions(self, key: str, records: Sequence[TensorSummary | None]) -> Array:
+        flat = np.full(len(self._refs), -1.0)
+        for row, (ref, record) in enumerate(zip(self._refs, records, strict=False)):
+            at = getattr(record, key) if record else None
+            if at is not None:
+                flat[row] = np.ravel_multi_index(at, ref.shape) if ref.shape else 0
+        return flat.astype(np.int32) if flat.max(initial=0) < 2**31 else flat
+
+    def _all_histograms(self, records: Sequence[TensorSummary | None]) -> dict[str, Array]:
+        arrays: dict[str, Array] = {}
+        for name, bins in (("hist", self.detail.bins), ("loghist", self.detail.log_bins)):
+            if bins == 0:
+                continue
+            # One row: counts, first and last edge, weights below and above.
+            table = np.full((len(records), bins + 4), np.nan)
+            for row, record in enumerate(records):
+                if record is not None:
+                    table[row] = self._histogram(name, record, row, bins)
+            counts = np.nan_to_num(table[:, :bins])
+            edges = table[:, bins : bins + 2]
+            wide = bool(np.any(np.abs(np.nan_to_num(edges)) > np.finfo(np.float32).max))
+            if len(records) > 4096:
+                unit = np.maximum(counts.max(axis=1, initial=0), 1) / 65535
+                arrays[name] = np.round(counts / unit[:, None]).astype(np.uint16)
+                arrays[f"{name}.unit"] = unit.astype(np.float32)
+            else:
+                arrays[name] = counts.astype(np.float32)
+            arrays[f"{name}.range"] = np.ascontiguousarray(edges, np.float64 if wide else np.float32)
+            arrays[f"{name}.tails"] = np.ascontiguousarray(table[:, bins + 2 :], np.float32)
+        return arrays
+
+    def _histogram(self, name: str, record: TensorSummary, row: int, bins: int) -> Array:
+        cached = self._histograms.get((name, row))
+        if cached is None or cached[0] is not record:
+            compute = local_histogram if name == "hist" else local_log_histogram
+            cached = (record, compute(record, bins))
+            self._histograms[name, row] = cached
+        return cached[1]
+
+    def _pictures(self, records: Sequence[TensorSummary | None]) -> dict[str, Array]:
+        thumbnails: list[Array] = []
+        profiles: list[Array] = []
+        for ref, record in zip(self._refs, records, strict=True):
+            if record is None or record.error or ref.numel == 0:
+                continue
+            height, width = thumbnail_size(ref, self.detail.thumbnail)
+            if height * width and record.thumbnail is not None:
+                thumbnails.append(pool_magnitude(record.thumbnail, height, width).ravel())
+            if self.detail.profile and len(ref.shape) > 1:
+                for norms in (record.row_norms, record.column_norms):
+                    if norms is None:
+                        raise ValueError(f"the summary of {ref.name!r} has no norms")
+                    profiles.append(pool_largest(norms, self.detail.profile))
+        arrays: dict[str, Array] = {}
+        if thumbnails:
+            arrays["thumb"] = np.concatenate(thumbnails).astype(np.float32)
+        if profiles:
+            arrays["profile"] = np.concatenate(profiles).astype(np.float32)
+        return arrays
+
+    def _choose_detail(self, side: int) -> Detail:
+        best = LADDER[0]
+        if side != best.thumbnail:
+            best = Detail(best.bins, best.log_bins, side, max(best.profile, 2 * side))
+        budget = BUDGET * max(1.0, (side / LADDER[0].thumbnail) ** 2)
+        rungs = [best, *(rung for rung in LADDER[1:] if rung.thumbnail < side)]
+        return next((rung for rung in rungs if self._estimate(rung) <= budget), LADDER[-1])
+
+    def _estimate(self, detail: Detail) -> int:
+        """Bytes of an overview, a little more than it will be."""
+        rows = len(self._refs) + len(self.modules)
+        bin_bytes = 2 if rows > 4096 else 4
+        per_row = 80 + (detail.bins + detail.log_bins) * bin_bytes + (24 if detail.log_bins else 12)
+        size = rows * per_row + sum(len(rest) + 8 for _, rest in pack_names([ref.name for ref in self._refs]))
+        for ref in self._refs:
+            height, width = thumbnail_size(ref, detail.thumbnail)
+            size += 2 * height * width + 12 + 4 * len(ref.shape)
+            if len(ref.shape) > 1:
+                size += 2 * sum(min(n, detail.profile) for n in matrix_size(ref.shape, default_axes(ref.shape)))
+        return size
+
+
+def pack_names(names: Sequence[str]) -> list[tuple[int, str]]:
+    """Names as (number of leading parts shared with the name before, the rest)."""
+    packed = []
+    before: list[str] = []
+    for name in names:
+        parts = name.split(".")
+        shared = 0
+        while shared < min(len(parts) - 1, len(before)) and parts[shared] == before[shared]:
+            shared += 1
+        packed.append((shared, ".".join(parts[shared:])))
+        before = parts
+    return packed
+
+
+def thumbnail_size(ref: TensorRef, side: int) -> tuple[int, int]:
+    """Rows and columns of a tensor's thumbnail. Vectors get a strip of eight times the length."""
+    height, width = matrix_size(ref.shape, default_axes(ref.shape))
+    if side == 0:
+        return 0, 0
+    return (1, min(width, 8 * side)) if height == 1 else (min(height, side), min(width, side))
+
+
+def pool_magnitude(cells: Array, height: int, width: int) -> Array:
+    """Make a picture smaller, keeping the element of largest magnitude, with its sign; NaN wins over all."""
+    for axis, size in ((0, height), (1, width)):
+        if cells.shape[axis] == size:
+            continue
+        starts = np.arange(size) * cells.shape[axis] // size
+        low = np.minimum.reduceat(cells, starts, axis)
+        high = np.maximum.reduceat(cells, starts, axis)
+        cells = np.where(-low > high, low, high)
+    return cells
+
+
+def pool_largest(values: Array, size: int) -> Array:
+    """At most ``size`` values, each the largest of its stretch; their number is min(len(values), size)."""
+    if len(values) <= size:
+        return values
+    return np.maximum.reduceat(values, np.arange(size) * len(values) // size)
+
+
+def local_histogram(record: TensorSummary, bins: int) -> Array:
+    """Counts over the robust range, then its two edges, then the finite weights below and above."""
+    finite = record.finite
+    if finite == 0:
+        return np.full(bins + 4, np.nan)
+    low, high = record.robust_range()
+    counts, _ = record.histogram(bins, (low, high))
+    below = float(record.sketch.count_between(-np.inf, low)) if record.min < low else 0.0
+    return _with_tails(counts, (low, high), finite, below)
+
+
+def local_log_histogram(record: TensorSummary, bins: int) -> Array:
+    """As `local_histogram`, of log10 |w|; zeros and non-finite weights are in no bin and no tail."""
+    finite = record.finite
+    if finite == record.zeros:
+        return np.full(bins + 4, np.nan)
+    top = np.log10(max(abs(record.min), abs(record.max)))
+    counts, edges = record.log_magnitude_histogram(bins, log_range(record))
+    return _with_tails(counts, (edges[0], edges[-1]), finite - record.zeros, None if edges[-1] >= top else 0.0)
+
+
+def log_range(record: TensorSummary) -> tuple[float, float]:
+    """Range of log10 |w| that is shown by default: from the magnitudes' 0.1 % quantile up to the largest."""
+    counts, edges = record.log_magnitude_histogram(512, None)
+    share = np.cumsum(counts) / max(counts.sum(), 1)
+    low = edges[int(np.searchsorted(share, 0.001))]
+    high = edges[-1]
+    return (float(low), float(high)) if high > low else (float(low) - 0.5, float(high) + 0.5)
+
+
+def _with_tails(counts: Array, edges: tuple[float, float], total: float, below: float | None) -> Array:
+    outside = max(0.0, float(total) - float(counts.sum()))
+    low_tail = outside if below is None else min(below, outside)
+    return np.concatenate([counts, edges, [low_tail, outside - low_tail]])
