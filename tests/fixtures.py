@@ -182,19 +182,18 @@ def write_safetensors(path: Path, header: Any, data: bytes = b"", *, hole: int =
     path
         Where.
     header
-        Bytes or text as they are, or anything that JSON can hold.
+        Bytes as they are, or anything that JSON can hold.
     data
         What follows the header.
     hole
         Bytes that follow the data without taking room on the disk.
     """
-    text = (
-        header
-        if isinstance(header, bytes)
-        else header.encode()
-        if isinstance(header, str)
-        else json.dumps(header).encode()
-    )
+    if isinstance(header, bytes):
+        text = header
+    else:
+        # Padded as the format's library does, so that the data is aligned.
+        text = json.dumps(header).encode()
+        text += b" " * (-len(text) % 8)
     with path.open("wb") as file:
         file.write(struct.pack("<Q", len(text)) + text + data)
         if hole:

@@ -156,7 +156,7 @@ class WeightExplorer(anywidget.AnyWidget):
     # -- the scan -------------------------------------------------------------------------------------------------
 
     def _start_scan(self, patience: float) -> None:
-        scan = self._scan = Scan(self.source, thumbnail=self._packer.detail.thumbnail)
+        scan = self._scan = Scan(self.source, thumbnail=max(self._packer.detail.thumbnail, 8))
         self._summary = None
         self._done.clear()
         self.set_trait("status", "scanning")

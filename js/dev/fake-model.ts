@@ -30,10 +30,10 @@ export const INITIAL: Traits = {
 export class FakeModel {
   /** All that the front end sent as messages, oldest first. */
   readonly sent: Values[] = [];
-  /** All that the front end saved, oldest first: what the kernel's traits became. */
-  readonly saved: Values[] = [];
-  /** Called with each saved change. */
-  onSave: (changes: Values) => void = () => {};
+  /** Traits that the front end saved and the kernel has taken. */
+  readonly known: Values = {};
+  /** Gives saved changes to the kernel. */
+  onSave: (changes: Values) => void | Promise<void> = () => {};
   onSend: Receiver = () => {};
 
   private readonly values: Values;
@@ -56,8 +56,7 @@ export class FakeModel {
   save_changes(): void {
     const changes = overTheWire(this.unsaved);
     this.unsaved = {};
-    this.saved.push(changes);
-    this.onSave(changes);
+    void Promise.resolve(this.onSave(changes)).then(() => Object.assign(this.known, changes));
   }
 
   on(event: string, handler: Handler): void {

@@ -43,9 +43,7 @@ window.showWidget = async (module, traits) => {
       if (answer) model.deliver(answer.content, answer.buffers.map(decode));
     });
   };
-  model.onSave = (changes) => {
-    void window.kernelSave(changes).then((echo) => model.receive(unpack(echo)));
-  };
+  model.onSave = async (changes) => model.receive(unpack(await window.kernelSave(changes)));
   const { default: widget } = (await import(module)) as { default: Widget };
   const mounted = await mount(widget, model);
   mounted.addView(document.body);

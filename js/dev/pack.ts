@@ -114,6 +114,7 @@ function codes(source: FakeSource, paths: string[], detail: Detail): Record<stri
   const kinds = [...source.tensors.map((t) => t.kind), ...paths.map((path) => kindAt.get(path) ?? "")];
   const dtypes = source.tensors.map((t) => t.dtype);
   const roles = source.tensors.map((t) => t.role);
+  const shapes = source.tensors.map((t) => JSON.stringify(t.shape));
   const table = (values: string[]): string[] => [...new Set(values)].sort();
   const encode = (values: string[]): number[] => {
     const code = new Map(table(values).map((value, at) => [value, at]));
@@ -131,8 +132,8 @@ function codes(source: FakeSource, paths: string[], detail: Detail): Record<stri
     name: source.name,
     tensors: source.tensors.length,
     modules: paths.length,
-    names: packNames([...source.tensors.map((t) => t.name), ...paths]),
-    shapes: source.tensors.map((t) => t.shape),
+    names: packNames(source.tensors.map((t) => t.name)),
+    shapes: table(shapes).map((shape) => JSON.parse(shape) as number[]),
     dtypes: table(dtypes),
     roles: table(roles),
     kinds: table(kinds),
@@ -143,6 +144,7 @@ function codes(source: FakeSource, paths: string[], detail: Detail): Record<stri
   };
   return {
     index: new TextEncoder().encode(JSON.stringify(index)),
+    shape: Uint16Array.from(encode(shapes)),
     dtype: Uint8Array.from(encode(dtypes)),
     role: Uint8Array.from(encode(roles)),
     kind: Uint16Array.from(encode(kinds)),

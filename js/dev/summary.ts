@@ -135,6 +135,7 @@ export function quantile(record: FakeRecord, q: number): number {
 
 /** The range that the histogram shows by default: one that a few outliers do not stretch. */
 export function robustRange(record: FakeRecord): [number, number] {
+  if (finiteCount(record) === 0) return [-1, 1];
   const low = quantile(record, 0.001);
   const high = quantile(record, 0.999);
   if (high > low) {

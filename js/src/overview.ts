@@ -1,9 +1,11 @@
 /**
  * The overview: what a view can show with no kernel, unpacked from one safetensors blob.
  * Packed by weightwidget/wire/overview.py. Rows are tensors in the model's order, then modules, the root ("") first.
+ * A module that holds a single tensor shares that tensor's place in the arrays: `slot` tells which.
  */
 
 import { defaultAxes, matrixSize } from "./tensor";
+import { ancestors } from "./tree";
 
 export interface LocalHistogram {
   counts: Float64Array;
@@ -63,8 +65,9 @@ interface Index {
   name: string;
   tensors: number;
   modules: number;
-  /** Leading name parts shared with the row before, and the rest. */
+  /** Of the tensors: leading name parts shared with the tensor before, and the rest. */
   names: [number, string][];
+  /** Tables; the arrays "shape", "dtype", "role" and "kind" say which entry a row has. One entry needs no array. */
   shapes: number[][];
   dtypes: string[];
   roles: string[];
@@ -153,13 +156,27 @@ function build(index: Index, array: (name: string) => Numbers | null): Overview 
   const tensors = index.tensors;
   const rows = tensors + index.modules;
   const names = unpackNames(index.names);
+  for (const path of modulePaths(names)) names.push(path);
+  if (names.length !== rows) throw new Error(`the overview has ${rows} rows but ${names.length} names`);
   const tensorRows = new Map<string, number>();
   const moduleRows = new Map<string, number>();
   names.forEach((name, row) => {
     (row < tensors ? tensorRows : moduleRows).set(name, row);
   });
-  const code = { dtype: array("dtype"), role: array("role"), kind: array("kind") };
-  const summarised = array("summarised");
+  const lookUp = <T>(table: readonly T[], key: string): ((row: number) => T | undefined) => {
+    const codes = array(key);
+    return (row) => table[codes ? (codes[row] ?? -1) : 0];
+  };
+  const shapes = lookUp(index.shapes, "shape");
+  const dtypes = lookUp(index.dtypes, "dtype");
+  const roles = lookUp(index.roles, "role");
+  const kinds = lookUp(index.kinds, "kind");
+  const shape = (row: number): readonly number[] => (row >= 0 && row < tensors ? (shapes(row) ?? []) : []);
+  const known = array("summarised");
+  const slots = array("slot");
+  /** Place of a row in the arrays. */
+  const slot = (row: number): number => (slots && row >= tensors ? (slots[row - tensors] as number) : row);
+  const summarised = (row: number): boolean => Boolean(known?.[slot(row)]);
   const columns = new Map<string, ArrayLike<number>>();
   const arrays = new Map<string, Numbers | null>();
   const once = (name: string): Numbers | null => {
@@ -184,9 +201,10 @@ function build(index: Index, array: (name: string) => Numbers | null): Overview 
     const isCount = COUNTS.has(key);
     const out = new Float64Array(rows).fill(Number.NaN);
     for (let row = 0; row < rows; row++) {
-      if (!summarised?.[row] && key !== "count") continue;
+      // Tensors tell their size before they are summarised.
+      if (!summarised(row) && !(row < tensors && SIZES.has(key))) continue;
       // Count columns that are zero throughout are left out of the blob.
-      out[row] = raw ? (raw[row] as number) : isCount ? 0 : Number.NaN;
+      out[row] = raw ? (raw[slot(row)] as number) : isCount ? 0 : Number.NaN;
     }
     return out;
   };
@@ -219,9 +237,9 @@ function build(index: Index, array: (name: string) => Numbers | null): Overview 
 
   const rowSlice = (name: string, row: number): Float64Array | null => {
     const flat = once(name);
-    if (!flat || !summarised?.[row]) return null;
-    const width = flat.length / rows;
-    return Float64Array.from(flat.subarray(row * width, (row + 1) * width));
+    if (!flat || !known || !summarised(row)) return null;
+    const width = flat.length / known.length;
+    return Float64Array.from(flat.subarray(slot(row) * width, (slot(row) + 1) * width));
   };
   const local = (name: string, row: number): LocalHistogram | null => {
     const counts = rowSlice(name, row);
@@ -239,9 +257,7 @@ function build(index: Index, array: (name: string) => Numbers | null): Overview 
   };
 
   /** Where each tensor's cells start in the flat thumbnails and profiles; they lie one behind the other. */
-  const layout = once("summarised")
-    ? layOut(index, (row) => Boolean(summarised?.[row]) && !index.errors[row])
-    : null;
+  const layout = known ? layOut(index, shape, (row) => summarised(row) && !index.errors[row]) : null;
 
   return {
     name: index.name,
@@ -251,19 +267,18 @@ function build(index: Index, array: (name: string) => Numbers | null): Overview 
     isTensor: (row) => row >= 0 && row < tensors,
     rowOf: (path) => tensorRows.get(path) ?? moduleRows.get(path) ?? -1,
     moduleRowOf: (path) => moduleRows.get(path) ?? -1,
-    shape: (row) => index.shapes[row] ?? [],
-    dtype: (row) => index.dtypes[code.dtype?.[row] ?? -1] ?? "",
-    role: (row) => index.roles[code.role?.[row] ?? -1] ?? "",
-    kind: (row) => index.kinds[code.kind?.[row] ?? -1] ?? "",
+    shape,
+    dtype: (row) => (row >= 0 && row < tensors ? (dtypes(row) ?? "") : ""),
+    role: (row) => (row >= 0 && row < tensors ? (roles(row) ?? "") : ""),
+    kind: (row) => (row >= 0 && row < rows ? (kinds(row) ?? "") : ""),
     sharedWith: (row) => index.shared[row] ?? -1,
     error: (row) => index.errors[row] ?? "",
-    summarised: (row) => Boolean(summarised?.[row]),
+    summarised,
     column,
     extremeAt: (row, which) => {
       const flat = once(`stat.${which}`)?.[row];
-      const shape = index.shapes[row];
-      if (flat === undefined || !shape || !summarised?.[row] || !(flat >= 0)) return null;
-      return unravel(flat, shape);
+      if (flat === undefined || row >= tensors || !summarised(row) || !(flat >= 0)) return null;
+      return unravel(flat, shape(row));
     },
     histogram: (row) => local("hist", row),
     logHistogram: (row) => local("loghist", row),
@@ -289,6 +304,16 @@ function build(index: Index, array: (name: string) => Numbers | null): Overview 
 
 const COUNTS: ReadonlySet<string> = new Set(["count", "nan", "posinf", "neginf", "zeros", "bytes"]);
 
+/** Known of tensors without a scan. */
+const SIZES: ReadonlySet<string> = new Set(["count", "bytes"]);
+
+/** The root, then the modules around the tensors in order of first appearance. */
+function modulePaths(names: readonly string[]): Set<string> {
+  const paths = new Set<string>(names.length > 0 ? [""] : []);
+  for (const name of names) for (const path of ancestors(name)) paths.add(path);
+  return paths;
+}
+
 function unpackNames(packed: [number, string][]): string[] {
   let before: string[] = [];
   return packed.map(([shared, rest]) => {
@@ -304,12 +329,16 @@ interface Layout {
   profiles: ({ start: number; rows: number; cols: number } | null)[];
 }
 
-function layOut(index: Index, present: (row: number) => boolean): Layout {
+function layOut(
+  index: Index,
+  shapeOf: (row: number) => readonly number[],
+  present: (row: number) => boolean,
+): Layout {
   const layout: Layout = { thumbnails: [], profiles: [] };
   let cells = 0;
   let norms = 0;
   for (let row = 0; row < index.tensors; row++) {
-    const shape = index.shapes[row] as number[];
+    const shape = shapeOf(row);
     const [height, width] = matrixSize(shape, defaultAxes(shape));
     if (!present(row) || height * width === 0) {
       layout.thumbnails.push(null);

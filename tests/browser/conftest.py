@@ -14,7 +14,9 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 from playwright.sync_api import Browser
 
+from tests.browser.fake_kernel import ExplorerKernel
 from tests.browser.page import WidgetPage
+from weightwidget.explorer import WeightExplorer
 
 ROOT = Path(__file__).parents[2]
 
@@ -100,15 +102,13 @@ def open_dev(new_page: Callable[..., WidgetPage], origin: str) -> Callable[..., 
 @pytest.fixture
 def open_explorer(
     new_page: Callable[..., WidgetPage], origin: str
-) -> Iterator[Callable[..., tuple[WidgetPage, Any]]]:
+) -> Iterator[Callable[..., tuple[WidgetPage, ExplorerKernel]]]:
     """Shows the built widget before an explorer, or before one made of what `open_weights` takes."""
-    from tests.browser.fake_kernel import ExplorerKernel
-    from weightwidget.explorer import WeightExplorer
-    made: list[Any] = []
+    made: list[WeightExplorer] = []
 
     def open_explorer(
         explorer: Any, size: tuple[int, int] = (1200, 800), **traits: Any
-    ) -> tuple[WidgetPage, Any]:
+    ) -> tuple[WidgetPage, ExplorerKernel]:
         if not isinstance(explorer, WeightExplorer):
             explorer = WeightExplorer(explorer, **traits).wait()
             made.append(explorer)

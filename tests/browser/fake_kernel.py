@@ -26,6 +26,7 @@ class ExplorerKernel:
     def __init__(self, page: Page, explorer: WeightExplorer) -> None:
         self.explorer = explorer
         self.requests: list[dict[str, Any]] = []
+        self.failures: list[str] = []
         self._page = page
         self._shown: dict[str, Any] = {}
         page.expose_function("kernelMessage", self._on_message)
@@ -63,6 +64,7 @@ class ExplorerKernel:
         try:
             reply, buffers = answer(self.explorer, content)
         except Exception as error:  # noqa: BLE001 - as the real handlers: every exception becomes an error reply
+            self.failures.append(f"{content}: {error!r}")
             reply, buffers = {"error": {"type": type(error).__name__, "message": message_of(error)}}, []
         return {
             "content": {"id": content["id"], **reply},

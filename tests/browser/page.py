@@ -49,9 +49,10 @@ class WidgetPage:
         """The first view of the widget."""
         return self.page.locator(".weightwidget").first
 
-    def row(self, path: str) -> Locator:
-        """A tensor's or module's row in the tree."""
-        return self.root.locator(f"[role=treeitem][data-path={css_string(path)}]")
+    def row(self, path: str, kind: str | None = None) -> Locator:
+        """A tensor's or module's row in the tree; of that kind, where a path names both."""
+        only = f"[data-kind={kind}]" if kind else ""
+        return self.root.locator(f"[role=treeitem]{only}[data-path={css_string(path)}]")
 
     def panel(self, name: str) -> Locator:
         """The section of a panel: layers, heatmap, histogram, statistics."""
@@ -72,6 +73,13 @@ class WidgetPage:
             f"name => {{ const value = window.dev.model.get(name); return {condition}; }}", arg=name, timeout=timeout
         )
         return self.trait(name)
+
+    def wait_saved(self, name: str, value: Any) -> None:
+        """Wait until the kernel has taken a value for a trait from the front end."""
+        self.page.wait_for_function(
+            "([name, value]) => JSON.stringify(window.dev.model.known[name]) === JSON.stringify(value)",
+            arg=[name, value],
+        )
 
     def set_traits(self, **traits: Any) -> None:
         """Change traits as the kernel does."""

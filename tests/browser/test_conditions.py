@@ -112,7 +112,7 @@ def test_odd_tensors_have_sensible_views(open_dev, kernel):
     page = open_dev("edge", kernel=kernel)
     for name in EDGE_TENSORS:
         page.page.evaluate("name => window.dev.model.receive({selected: name})", name)
-        expect(page.row(name)).to_have_attribute("aria-selected", "true")
+        expect(page.row(name, "tensor")).to_have_attribute("aria-selected", "true")
         settle(page)
         text = page.root.inner_text()
         for wrong in ("undefined", "[object", "Infinity"):

@@ -186,7 +186,12 @@ class FileSlice:
         parts = index if isinstance(index, tuple) else (index,)
         if not any(part is ... for part in parts):
             parts = (*parts, ...)
-        return single_bytes[(*parts, slice(None))].contiguous().clone().view(dtype).squeeze(-1)
+        return (
+            single_bytes[(*parts, slice(None))]
+            .clone(memory_format=torch.contiguous_format)
+            .view(dtype)
+            .squeeze(-1)
+        )
 
 
 def contiguous_stride(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -7,25 +7,22 @@ from pathlib import Path
 
 from weightwidget.sources.base import ModuleInfo
 from weightwidget.sources.module import plain_config
+from weightwidget.sources.names import telling_part
 
-_GENERIC = ("model", "pytorch_model", "diffusion_pytorch_model", "consolidated", "weights", "checkpoint")
 _LARGEST_CONFIG = 1 << 20
 
 
 def name_of_path(path: Path) -> str:
     """Tell what a person calls the model in a file or folder.
 
-    The file's name; its folder's name for a file called ``model.safetensors`` or alike; the repository's name
-    in Hugging Face's cache.
+    The file's or folder's name; the one above for ``model.safetensors`` or alike; the repository's name in
+    Hugging Face's cache.
     """
     path = path.absolute()
     repository = next((part for part in reversed(path.parts) if part.startswith("models--")), None)
     if repository is not None and "snapshots" in path.parts:
         return repository.rpartition("--")[2]
-    if path.is_dir():
-        return path.name or str(path)
-    stem = path.name.removesuffix(".index.json").split(".")[0]
-    return path.parent.name if stem in _GENERIC and path.parent.name else path.name
+    return telling_part(path.parts[-3:]) or str(path)
 
 
 def root_module(folder: Path) -> dict[str, ModuleInfo]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from torch import nn
 
 from weightwidget.sources.base import ModuleInfo, role_of
 from weightwidget.sources.memory import Entry, list_entries
+from weightwidget.sources.names import telling_part
 from weightwidget.sources.source import ListedSource
 
 _NORMS: tuple[type[nn.Module], ...] = (
@@ -197,8 +199,8 @@ def _name_of(model: nn.Module) -> str:
     while (inner := _children(model).get(_WRAPPERS.get(type(model).__name__, ""))) is not None:
         model = inner
     origin = getattr(model.__dict__.get("config"), "_name_or_path", None)
-    last = origin.replace("\\", "/").rstrip("/").rpartition("/")[2] if isinstance(origin, str) else ""
-    return last or kind_of(model)
+    telling = telling_part(re.split(r"[/\\]", origin)) if isinstance(origin, str) else ""
+    return telling or kind_of(model)
 
 
 def _join(path: str, leaf: str) -> str:

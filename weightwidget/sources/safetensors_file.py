@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from pathlib import Path
-from typing import TypeAlias
 
 from weightwidget.sources.base import TensorRef, WeightFileError, role_of
 from weightwidget.sources.filemap import FilePool, FileSlice
 from weightwidget.sources.hub import name_of_path, root_module
+from weightwidget.sources.names import natural_key
 from weightwidget.sources.safetensors_header import Header, StoredTensor, read_header
 from weightwidget.sources.source import ListedSource
 
@@ -85,24 +83,6 @@ def refuse_duplicates(origin: Path, names: Iterable[tuple[Path, Iterable[str]]])
                     "over from an older save."
                 )
             owner[name] = path
-
-
-_Part: TypeAlias = tuple[int, tuple[tuple[int, int, str], ...]]
-
-
-def natural_key(name: str) -> tuple[_Part, ...]:
-    """Sorting key with ``layer.2`` before ``layer.10``, and a module's ``weight`` before its ``bias``."""
-    path, dot, leaf = name.rpartition(".")
-    last = (0 if leaf == "weight" else 1, _natural(leaf))
-    return (*((1, _natural(part)) for part in path.split(".")), last) if dot else (last,)
-
-
-@lru_cache(maxsize=4096)
-def _natural(part: str) -> tuple[tuple[int, int, str], ...]:
-    """Numbers and texts of a name's part, in a form that can be compared."""
-    # Long runs of digits are cut: a hostile name may have more than Python converts.
-    chunks = re.findall(r"[0-9]{1,18}|[^0-9]+", part)
-    return tuple((0, int(chunk), chunk) if chunk[0] in "0123456789" else (1, 0, chunk) for chunk in chunks)
 
 
 def _order_says_nothing(tensors: Sequence[StoredTensor]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +75,7 @@ def _load(path: Path, pool: FilePool) -> _Loaded:
     stamp = FileStamp.of(path)
     zipped = first_bytes(path).startswith(b"PK\x03\x04")
     try:
-        content = torch.load(str(path), map_location="cpu", weights_only=True, mmap=zipped)
+        content = _read(path, mmap=zipped)
     except pickle.UnpicklingError as error:
         # Without torch's own text, which advises weights_only=False.
         raise _refusal(path, str(error)) from None
@@ -97,7 +98,7 @@ def _load_larger_than_memory(path: Path, stamp: FileStamp, pool: FilePool, error
 
     try:
         with FakeTensorMode():
-            content = torch.load(str(path), weights_only=True)
+            content = _read(path, mmap=False)
     except pickle.UnpicklingError as refused:
         raise _refusal(path, str(refused)) from None
     except Exception as damage:
@@ -128,26 +129,40 @@ def _load_larger_than_memory(path: Path, stamp: FileStamp, pool: FilePool, error
     return _Loaded(refs, skipped, Listing([], {}))
 
 
+def _read(path: Path, *, mmap: bool) -> Any:
+    """Load tensors and plain containers, nothing else."""
+    with warnings.catch_warnings():
+        # Torch comments on old pickle protocols and on TorchScript; what matters of it comes as an error.
+        warnings.simplefilter("ignore")
+        return torch.load(str(path), map_location="cpu", weights_only=True, mmap=mmap)
+
+
 def _refusal(path: Path, reason: str) -> WeightFileError:
-    """Why the restricted unpickler stopped: because of code, or because the file is no valid pickle."""
-    culprit = re.search(r"(?:GLOBAL|global|class)\s+([\w.]+\.[\w.]+)", reason)
-    if culprit is None and not re.search(r"Unsupported (?:operand|class|global)|TorchScript", reason):
-        first_line = next(
-            (line for line in map(str.strip, reason.splitlines()[::-1]) if line), "not a pickle"
+    """Say why the restricted unpickler stopped: because of code, or because the file is no valid pickle."""
+    missing = re.search(r"``?([\w.]+)``? must be imported to load (\w+)", reason)
+    if missing is not None:
+        return WeightFileError(
+            f"{path}: the file holds {missing[2]}: `import {missing[1]}` first, then open it again."
+        )
+    needed = re.search(r"GLOBAL (\S+)", reason)
+    if needed is None and "but got" not in reason:
+        last_line = next(
+            (line for line in reversed(_lines(reason)) if "documentation" not in line), "no pickle"
         )
         return WeightFileError(
-            f"{path}: the file is damaged or not a PyTorch file ({first_line[:200]}). Download it again."
+            f"{path}: the file is damaged or was not made by torch.save ({last_line[:200]}). Download or "
+            "save it again. If it is another kind of pickle and you trust it, load it and pass its tensors."
         )
-    what = culprit.group(1) if culprit else "something other than tensors"
+    what = needed[1] if needed else "something other than tensors"
     return WeightFileError(
         f"{path}: the file is refused: it is a pickle that needs {what}, and running that could do anything. "
         "Nothing of it was run. Save the weights alone with torch.save(model.state_dict(), path), or, if you "
-        "trust the file, load it yourself with torch.load(path, weights_only=False) and pass the model."
+        "trust the file, load it yourself with torch.load(path, weights_only=False) and pass the model or "
+        "the state dict."
     )
 
 
 def _damage(path: Path, error: Exception) -> WeightFileError:
-    text = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     if "TorchScript" in str(error):
         return WeightFileError(
             f"{path}: this is a TorchScript program, which contains code. If you trust it, load it with "
@@ -155,8 +170,14 @@ def _damage(path: Path, error: Exception) -> WeightFileError:
         )
     if isinstance(error, MemoryError):
         return WeightFileError(
-            f"{path}: not enough memory to read the file. Save it as safetensors, which is mapped."
+            f"{path}: not enough memory to read it. Save it as safetensors, which is mapped."
         )
+    text = next(iter(_lines(str(error))), "")
     return WeightFileError(
-        f"{path}: the file is truncated or damaged ({text[:200]}). Download or save it again."
+        f"{path}: the file is truncated or damaged ({type(error).__name__}: {text[:200]}). Download or save "
+        "it again."
     )
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]

@@ -14,9 +14,12 @@ import torch
 
 from weightwidget.sources.base import Index, TensorRef
 
-BLOCK = 32704
-"""Elements of a block on the CPU. From 32768 on torch starts threads of its own, which would slow each other down
-and take the cores that the user's process was not meant to use."""
+BLOCK = 1 << 16
+"""Elements of a block on the CPU: what is computed of it stays near the core, and calls are few."""
+
+SMALL_BLOCK = 32704
+"""The same where torch may start threads, which it does from 32,768 elements on: they would slow each other down and
+take cores that were not meant for this."""
 
 DEVICE_BLOCK = 1 << 22
 """Elements of a block on an accelerator, where starting an operation is what costs."""
@@ -58,7 +61,11 @@ class Blocks:
         if whole is not None and whole.device.type not in ("cpu", "cuda"):
             whole = None
         self.device = torch.device("cpu") if whole is None else whole.device
-        self.size = size or (BLOCK if self.device.type == "cpu" else DEVICE_BLOCK)
+        if size is None:
+            size = DEVICE_BLOCK
+            if self.device.type == "cpu":
+                size = BLOCK if torch.get_num_threads() == 1 else SMALL_BLOCK
+        self.size = size
         self._read: Callable[[Index], torch.Tensor] = ref.read if whole is None else whole.__getitem__
         # A layout without such a view is copied block by block; a file is read in longer runs.
         self._run = SPAN if whole is None else self.size
@@ -128,6 +135,8 @@ def slabs(shape: tuple[int, ...], size: int) -> Iterator[tuple[int, tuple[int | 
 
 def _run_at(shape: tuple[int, ...], position: int, length: int) -> tuple[int | slice, ...]:
     """Index of a short run of elements around a flat position."""
+    if not shape:
+        return ()
     inner = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
     axis = next(axis for axis, count in enumerate(inner) if count <= length)
     at = np.unravel_index(position, shape)

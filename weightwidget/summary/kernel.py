@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import numpy as np
 import torch
 
 from weightwidget.sources.base import TensorRef, dtype_name
-from weightwidget.summary.blocks import Blocks
+from weightwidget.summary.blocks import BLOCK, Blocks
 from weightwidget.summary.record import TensorSummary
 from weightwidget.summary.sketch import SMALL
 from weightwidget.summary.small import measure_small
 from weightwidget.summary.streaming import Cancelled, stream
+from weightwidget.summary.threads import one_thread
 
 __all__ = ["Cancelled", "summarize_tensor", "unreadable"]
 
@@ -88,7 +90,9 @@ def summarize_tensor(
     if small and whole is not None:
         found = measure_small(whole, thumbnail)
     else:
-        found = stream(Blocks(ref, whole), thumbnail, cancelled or _never, advance or _ignore)
+        # Worth a thread's start only where there are blocks enough.
+        with one_thread() if ref.numel > 4 * BLOCK else nullcontext():
+            found = stream(Blocks(ref, whole), thumbnail, cancelled or _never, advance or _ignore)
     return TensorSummary(
         name=ref.name,
         shape=ref.shape,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from itertools import pairwise
 from typing import Any
 
@@ -39,7 +40,7 @@ class Pool:
 
     def __init__(self, rows: int, columns: int, size: int) -> None:
         self.height, self.width = thumbnail_size(rows, columns, size)
-        self._rows = cell_starts(self.height, rows)
+        self._rows = cell_starts(self.height, rows).tolist()
         self._columns = cell_starts(self.width, columns)
         self._low = np.full((self.height, self.width), np.inf)
         self._high = np.full((self.height, self.width), -np.inf)
@@ -48,9 +49,9 @@ class Pool:
         """Cut a block's rows where cells end: (first, end) within the block."""
         if self.height == 0:
             return [(0, height)]
-        first = int(np.searchsorted(self._rows, top, "right"))
-        end = int(np.searchsorted(self._rows, top + height, "left"))
-        return list(pairwise([0, *(self._rows[first:end] - top).tolist(), height]))
+        first = bisect_right(self._rows, top)
+        end = bisect_left(self._rows, top + height)
+        return list(pairwise([0, *(start - top for start in self._rows[first:end]), height]))
 
     def add(self, low: Array, high: Array, top: int, left: int) -> None:
         """Take in a block.
@@ -64,7 +65,7 @@ class Pool:
         """
         if self.height == 0:
             return
-        row = int(np.searchsorted(self._rows, top, "right")) - 1
+        row = bisect_right(self._rows, top) - 1
         first = int(np.searchsorted(self._columns, left, "right")) - 1
         end = int(np.searchsorted(self._columns, left + low.shape[1], "left"))
         if end - first < low.shape[1]:

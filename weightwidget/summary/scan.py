@@ -13,6 +13,7 @@ from typing import Literal
 from weightwidget.sources.base import TensorRef, WeightSource
 from weightwidget.summary.kernel import Cancelled, summarize_tensor, unreadable
 from weightwidget.summary.record import ModelSummary, TensorSummary, with_name
+from weightwidget.summary.threads import one_thread
 
 log = logging.getLogger(__name__)
 
@@ -158,12 +159,10 @@ class Scan:
     def _work(self) -> None:
         failed = False
         try:
-            while not self._stop.is_set():
-                ref = self._next()
-                if ref is None:
-                    break
-                self._keep(ref, self._summarize(ref))
-                self._report()
+            with one_thread(restore=False):
+                while not self._stop.is_set() and (ref := self._next()) is not None:
+                    self._keep(ref, self._summarize(ref))
+                    self._report()
         except Cancelled:
             pass  # what was under way is dropped; `cancel` has set the flag that ends the other threads too
         except BaseException:

@@ -152,7 +152,8 @@ class _Pass:
         self._low_blocks: list[Place] = []
         self._high_blocks: list[Place] = []
         self.n = 0
-        self._scratch: dict[str, torch.Tensor] = {}
+        self._buffers: dict[str, torch.Tensor] = {}
+        self._scratch: dict[tuple[str, torch.Size], torch.Tensor] = {}
 
     def run(self, cancelled: Callable[[], bool], advance: Callable[[int], None]) -> Self:
         for block, top, left in self.blocks:
@@ -167,11 +168,14 @@ class _Pass:
 
     def scratch(self, name: str, shape: torch.Size, dtype: torch.dtype) -> torch.Tensor:
         """A buffer that lives from block to block."""
-        count = math.prod(shape)
-        buffer = self._scratch.get(name)
-        if buffer is None or buffer.numel() < count:
-            buffer = self._scratch[name] = torch.empty(count, dtype=dtype, device=self.blocks.device)
-        return buffer[:count].view(shape)
+        buffer = self._scratch.get((name, shape))
+        if buffer is None:
+            count = math.prod(shape)
+            whole = self._buffers.get(name)
+            if whole is None or whole.numel() < count:
+                whole = self._buffers[name] = torch.empty(count, dtype=dtype, device=self.blocks.device)
+            buffer = self._scratch[name, shape] = whole[:count].view(shape)
+        return buffer
 
     def extremes(
         self, source: torch.Tensor, plain: torch.Tensor, top: int, left: int
@@ -193,9 +197,9 @@ class _Pass:
             starts = [start for start, _ in cuts]
             low, high = np.minimum.reduceat(array, starts, 0), np.maximum.reduceat(array, starts, 0)
         else:
-            parts = [plain[start:end] for start, end in cuts]
-            low = np.stack([_array(_over_rows(part, torch.amin)) for part in parts])
-            high = np.stack([_array(_over_rows(part, torch.amax)) for part in parts])
+            parts = [plain[start:end] for start, end in cuts] if len(cuts) > 1 else [plain]
+            low = _stack([_array(_over_rows(part, torch.amin)) for part in parts])
+            high = _stack([_array(_over_rows(part, torch.amax)) for part in parts])
         self.pool.add(low, high, top, left)
         smallest, largest = float(low.min()), float(high.max())
         if math.isfinite(smallest) and math.isfinite(largest):
@@ -300,7 +304,7 @@ class _CountedPass(_Pass):
 
     def add(self, block: torch.Tensor, top: int, left: int) -> None:
         codes = self.scratch("codes", block.shape, torch.int32).copy_(block.view(self._pattern))
-        self.table.index_add_(0, codes.view(-1), self._one.expand(block.numel()))
+        _count_codes(self.table, codes, self._one)
         d = None
         if self.dtype in _BARE:
             plain = block
@@ -345,6 +349,7 @@ class _SummedPass(_Pass):
         self.sums = np.zeros(4)
         self.l1 = 0.0
         self.zeros = 0
+        self._at_shift = self.table[::0x8000]
         self._seen_at_shift = 0
         self._direct = dtype == torch.float32 and grid == Grid()
 
@@ -357,11 +362,14 @@ class _SummedPass(_Pass):
             self._add_partly(block, d, top, left)
             return
         self._add_magnitudes(block, d, smallest, largest)
+        crosses = smallest <= 0.0 <= largest
+        if crosses and plain is d:
+            self.zeros += d.numel() - int(torch.count_nonzero(d))
         self._shift(d)
         at_shift = self._count(block if self._direct else d)
-        # Only where something fell on the shift, or zero is far from it, can there be zeros.
-        if smallest <= 0.0 <= largest and (at_shift or self.grid.shift != 0.0):
-            self.zeros += block.numel() - int(torch.count_nonzero(block))
+        # Without a shift there are zeros only where the innermost bins grew.
+        if crosses and plain is not d and (at_shift or self.grid.shift != 0.0):
+            self.zeros += plain.numel() - int(torch.count_nonzero(plain))
         self._add_sums(d, top, left)
 
     def _shift(self, d: torch.Tensor) -> None:
@@ -388,8 +396,8 @@ class _SummedPass(_Pass):
         codes = self.scratch("codes", values.shape, torch.int32)
         torch.bitwise_right_shift(values.view(torch.int32), 16, out=codes)
         codes.bitwise_and_(0xFFFF)
-        self.table.index_add_(0, codes.view(-1), self._one.expand(codes.numel()))
-        at_shift = int(self.table[::0x8000].sum())
+        _count_codes(self.table, codes, self._one)
+        at_shift = int(self._at_shift.sum())
         new = at_shift != self._seen_at_shift
         self._seen_at_shift = at_shift
         return new
@@ -470,8 +478,7 @@ def pattern_values(dtype: torch.dtype) -> tuple[Floats, npt.NDArray[np.int64]]:
 
 def _zeros(size: int, blocks: Blocks) -> torch.Tensor:
     # Torch fills what is as long as this in threads of its own.
-    count = np.int32 if blocks.rows * blocks.columns < 2**31 else np.int64
-    return torch.from_numpy(np.zeros(size, count)).to(blocks.device)
+    return torch.from_numpy(np.zeros(size, np.int64)).to(blocks.device)
 
 
 def _array(values: torch.Tensor) -> Array:
@@ -480,6 +487,19 @@ def _array(values: torch.Tensor) -> Array:
         values = values.float()
     array: Array = values.cpu().numpy()
     return array
+
+
+def _stack(rows: list[Array]) -> Array:
+    return rows[0][None] if len(rows) == 1 else np.stack(rows)
+
+
+def _count_codes(table: torch.Tensor, codes: torch.Tensor, one: torch.Tensor) -> None:
+    """Add the codes of a block to a table of counts."""
+    if codes.numel() > len(table):
+        # Half as long again per element as the table is long, but twice as fast per code.
+        table += torch.bincount(codes.view(-1), minlength=len(table))
+    else:
+        table.index_add_(0, codes.view(-1), one.expand(codes.numel()))
 
 
 def _over_rows(block: torch.Tensor, reduce: Callable[..., torch.Tensor]) -> torch.Tensor:
@@ -506,8 +526,8 @@ def _pairwise_sum(part: torch.Tensor) -> float:
 def _dot(a: torch.Tensor, b: torch.Tensor) -> float:
     """Sum of the products of two contiguous float64 blocks."""
     a, b = a.view(-1), b.view(-1)
-    if a.device.type != "cpu":
+    if a.device.type != "cpu" or torch.get_num_threads() == 1:
         return float(torch.dot(a, b))
-    # Torch's starts threads from 4,096 elements on, NumPy's from 10,000; this is the fastest that starts none.
+    # Torch's starts threads from 4,096 elements on, NumPy's from 10,000.
     x, y = a.numpy(), b.numpy()
     return sum(float(x[k : k + 8192] @ y[k : k + 8192]) for k in range(0, len(x), 8192))

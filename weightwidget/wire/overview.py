@@ -1,6 +1,8 @@
 """The overview: everything that a view shows without a kernel, packed as one safetensors blob.
 
 `js/src/overview.ts` unpacks it. Rows are the tensors in the model's order, then the modules, the root (``""``) first.
+A module that holds a single tensor shares that tensor's place in the arrays (``slot`` tells which): half the modules of
+a large model are such.
 """
 
 from __future__ import annotations
@@ -16,13 +18,16 @@ import torch
 from safetensors.torch import save as save_safetensors
 
 from weightwidget.detail.matrix import default_axes, matrix_size
-from weightwidget.sources.base import TensorRef, WeightSource
+from weightwidget.sources.base import WeightSource
 from weightwidget.summary.record import TensorSummary
 from weightwidget.summary.table import stored_columns
 from weightwidget.summary.tree import members
 
 BUDGET = 4_000_000
 """Bytes that the overview of any ordinary model stays under."""
+
+MANY = 4096
+"""Rows above which bins are stored in 16 bits, as shares of the fullest one."""
 
 COUNT_COLUMNS = ("count", "nan", "posinf", "neginf", "zeros", "bytes")
 
@@ -80,7 +85,14 @@ class OverviewPacker:
     def __init__(self, source: WeightSource, detail: int = LADDER[0].thumbnail) -> None:
         self.source = source
         self._refs = list(source.tensors.values())
-        self.modules = list(members(source.tensors))
+        inside = members(source.tensors)
+        self.modules = list(inside)
+        self._own_slot, self._slots = self._place_modules(inside)
+        sizes = [matrix_size(ref.shape, default_axes(ref.shape)) for ref in self._refs]
+        self._sizes = np.array(sizes, np.int64).T
+        self._is_matrix = np.array([len(ref.shape) > 1 for ref in self._refs], bool)
+        self._names_size = sum(len(rest) + 10 for _, rest in pack_names([ref.name for ref in self._refs]))
+        self._names_size += sum(12 + 4 * len(ref.shape) for ref in self._refs)
         self.detail = self._choose_detail(detail)
         self._histograms: dict[tuple[str, int], tuple[TensorSummary, Array]] = {}
 
@@ -104,35 +116,36 @@ class OverviewPacker:
         modules = modules or {}
         names = [ref.name for ref in self._refs]
         records: list[TensorSummary | None] = [tensors.get(name) for name in names]
-        records += [modules.get(path) for path in self.modules]
-        arrays: dict[str, Array] = {"index": self._index(names, records)}
+        records += [modules.get(path) for path in self._own_slot]
+        arrays: dict[str, Array] = {"index": self._index(records), "slot": self._slots}
         arrays |= self._codes()
         arrays["summarised"] = np.array([record is not None for record in records], np.uint8)
         arrays |= self._statistics(records)
-        arrays |= self._all_histograms(records)
-        arrays |= self._pictures(records[: len(names)])
+        if any(records):
+            arrays |= self._all_histograms(records)
+            arrays |= self._pictures(records[: len(names)])
         blob = {name: torch.from_numpy(array) for name, array in arrays.items()}
         for name in ("thumb", "profile"):
             if name in blob:
                 blob[name] = blob[name].to(torch.bfloat16)
         return save_safetensors(blob)
 
-    def _index(self, names: Sequence[str], records: Sequence[TensorSummary | None]) -> Array:
-        kinds = self._kind_table()
-        rows = {name: row for row, name in enumerate(names)}
+    def _index(self, records: Sequence[TensorSummary | None]) -> Array:
+        rows = {ref.name: row for row, ref in enumerate(self._refs)}
         content = {
             "version": 1,
             "name": self.source.name,
-            "tensors": len(names),
+            "tensors": len(self._refs),
             "modules": len(self.modules),
-            "names": pack_names([*names, *self.modules]),
-            "shapes": [list(ref.shape) for ref in self._refs],
+            "names": pack_names(list(rows)),
+            "shapes": sorted({ref.shape for ref in self._refs}),
             "dtypes": sorted({ref.dtype for ref in self._refs}),
             "roles": sorted({ref.role for ref in self._refs}),
-            "kinds": kinds,
+            "kinds": sorted(set(self._row_kinds())),
             "shared": {
                 str(row): rows[ref.shared_with] for row, ref in enumerate(self._refs) if ref.shared_with is not None
             },
+            # Modules have none.
             "errors": {str(row): record.error for row, record in enumerate(records) if record and record.error},
             "thumbnail": self.detail.thumbnail,
             "profile": self.detail.profile,
@@ -141,6 +154,20 @@ class OverviewPacker:
         text = json.dumps(content, ensure_ascii=True, separators=(",", ":"))
         return np.frombuffer(text.encode(), np.uint8).copy()
 
+    def _place_modules(self, inside: Mapping[str, Sequence[str]]) -> tuple[list[str], Array]:
+        """The modules with a place of their own in the arrays, and the place of every module."""
+        rows = {ref.name: row for row, ref in enumerate(self._refs)}
+        own: list[str] = []
+        slots = np.empty(len(inside), np.int32)
+        for number, (path, names) in enumerate(inside.items()):
+            # A further name of a tied tensor counts for nothing in its module.
+            if len(names) == 1 and self._refs[rows[names[0]]].shared_with is None:
+                slots[number] = rows[names[0]]
+            else:
+                slots[number] = len(self._refs) + len(own)
+                own.append(path)
+        return own, slots
+
     def _kind(self, path: str) -> str:
         info = self.source.modules.get(path)
         return info.kind if info else ""
@@ -148,25 +175,29 @@ class OverviewPacker:
     def _row_kinds(self) -> list[str]:
         return [self._kind(ref.module) for ref in self._refs] + [self._kind(path) for path in self.modules]
 
-    def _kind_table(self) -> list[str]:
-        return sorted(set(self._row_kinds()))
-
     def _codes(self) -> dict[str, Array]:
-        def encode(values: list[str], dtype: type) -> Array:
-            table = {value: code for code, value in enumerate(sorted(set(values)))}
-            return np.array([table[value] for value in values], dtype)
-
-        return {
-            "dtype": encode([ref.dtype for ref in self._refs], np.uint8),
-            "role": encode([ref.role for ref in self._refs], np.uint8),
-            "kind": encode(self._row_kinds(), np.uint16),
+        """Places in the tables of shapes, types, roles and classes. Where a table has one entry, nothing is stored."""
+        texts: dict[str, Sequence[Any]] = {
+            "shape": [ref.shape for ref in self._refs],
+            "dtype": [ref.dtype for ref in self._refs],
+            "role": [ref.role for ref in self._refs],
+            "kind": self._row_kinds(),
         }
+        arrays: dict[str, Array] = {}
+        for key, values in texts.items():
+            table = {value: code for code, value in enumerate(sorted(set(values)))}
+            if len(table) > 1:
+                dtype = np.uint8 if len(table) <= 256 else np.uint16 if len(table) <= 65536 else np.int32
+                arrays[key] = np.array([table[value] for value in values], dtype)
+        return arrays
 
     def _statistics(self, records: Sequence[TensorSummary | None]) -> dict[str, Array]:
         known = np.array([record is not None for record in records], bool)
         columns = stored_columns([record for record in records if record is not None])
         arrays: dict[str, Array] = {}
         for key, values in columns.items():
+            if not known.any() and key not in ("count", "bytes"):
+                continue
             if key in COUNT_COLUMNS:
                 full = np.zeros(len(records), np.float64)
             else:
@@ -181,7 +212,7 @@ class OverviewPacker:
             if key in COUNT_COLUMNS and full.max(initial=0) < 2**31:
                 full = full.astype(np.int32)
             arrays[f"stat.{key}"] = full
-        for key in ("argmin", "argmax"):
+        for key in ("argmin", "argmax") if known.any() else ():
             arrays[f"stat.{key}"] = self._positions(key, records)
         return arrays
 
@@ -206,7 +237,7 @@ class OverviewPacker:
             counts = np.nan_to_num(table[:, :bins])
             edges = table[:, bins : bins + 2]
             wide = bool(np.any(np.abs(np.nan_to_num(edges)) > np.finfo(np.float32).max))
-            if len(records) > 4096:
+            if len(records) > MANY:
                 unit = np.maximum(counts.max(axis=1, initial=0), 1) / 65535
                 arrays[name] = np.round(counts / unit[:, None]).astype(np.uint16)
                 arrays[f"{name}.unit"] = unit.astype(np.float32)
@@ -227,10 +258,10 @@ class OverviewPacker:
     def _pictures(self, records: Sequence[TensorSummary | None]) -> dict[str, Array]:
         thumbnails: list[Array] = []
         profiles: list[Array] = []
-        for ref, record in zip(self._refs, records, strict=True):
+        for ref, record, full in zip(self._refs, records, self._sizes.T.tolist(), strict=True):
             if record is None or record.error or ref.numel == 0:
                 continue
-            height, width = thumbnail_size(ref, self.detail.thumbnail)
+            height, width = thumbnail_size(full[0], full[1], self.detail.thumbnail)
             if height * width and record.thumbnail is not None:
                 thumbnails.append(pool_magnitude(record.thumbnail, height, width).ravel())
             if self.detail.profile and len(ref.shape) > 1:
@@ -255,16 +286,16 @@ class OverviewPacker:
 
     def _estimate(self, detail: Detail) -> int:
         """Bytes of an overview, a little more than it will be."""
-        rows = len(self._refs) + len(self.modules)
-        bin_bytes = 2 if rows > 4096 else 4
-        per_row = 80 + (detail.bins + detail.log_bins) * bin_bytes + (24 if detail.log_bins else 12)
-        size = rows * per_row + sum(len(rest) + 8 for _, rest in pack_names([ref.name for ref in self._refs]))
-        for ref in self._refs:
-            height, width = thumbnail_size(ref, detail.thumbnail)
-            size += 2 * height * width + 12 + 4 * len(ref.shape)
-            if len(ref.shape) > 1:
-                size += 2 * sum(min(n, detail.profile) for n in matrix_size(ref.shape, default_axes(ref.shape)))
-        return size
+        rows = len(self._refs) + len(self._own_slot)
+        bin_bytes = 2 if rows > MANY else 4
+        # Thirteen statistics and five counts; of each histogram its bins, range, tails and unit.
+        per_row = 72 + sum(bins * bin_bytes + 20 for bins in (detail.bins, detail.log_bins) if bins)
+        size = 2000 + rows * per_row + 6 * len(self.modules) + self._names_size
+        height, width = self._sizes
+        side, norms = detail.thumbnail, detail.profile
+        strips = np.minimum(width, 8 * side)
+        size += 2 * int(np.where(height == 1, strips, np.minimum(height, side) * np.minimum(width, side)).sum())
+        return size + 2 * int((np.minimum(height, norms) + np.minimum(width, norms))[self._is_matrix].sum())
 
 
 def pack_names(names: Sequence[str]) -> list[tuple[int, str]]:
@@ -281,9 +312,8 @@ def pack_names(names: Sequence[str]) -> list[tuple[int, str]]:
     return packed
 
 
-def thumbnail_size(ref: TensorRef, side: int) -> tuple[int, int]:
-    """Rows and columns of a tensor's thumbnail. Vectors get a strip of eight times the length."""
-    height, width = matrix_size(ref.shape, default_axes(ref.shape))
+def thumbnail_size(height: int, width: int, side: int) -> tuple[int, int]:
+    """Rows and columns of the thumbnail of a matrix. Vectors get a strip of eight times the length."""
     if side == 0:
         return 0, 0
     return (1, min(width, 8 * side)) if height == 1 else (min(height, side), min(width, side))

@@ -58,7 +58,13 @@ function line(store: Store, entry: Entry, row: number, passes: Uint8Array): HTML
   const mark = h("span", { class: "ww-stat-rank" });
   if (entry.rank) setRank(store, mark, entry.rank, row, passes);
   const term = h("dt", { title: entry.help }, entry.label);
-  return h("div", { class: "ww-stat", "data-width": entry.width }, term, value, entry.width === "full" ? null : mark);
+  return h(
+    "div",
+    { class: "ww-stat", "data-width": entry.width },
+    term,
+    value,
+    entry.width && !entry.rank ? null : mark,
+  );
 }
 
 /** Names may break after their dots. */
@@ -67,7 +73,11 @@ function breakable(text: string): (string | Node)[] {
 }
 
 function link(store: Store, to: NonNullable<Entry["link"]>): HTMLElement {
-  const button = h("button", { type: "button", class: "ww-plain ww-stat-link", title: to.title }, ...breakable(to.text));
+  const button = h(
+    "button",
+    { type: "button", class: "ww-plain ww-stat-link", title: to.title },
+    ...breakable(to.text),
+  );
   button.addEventListener("click", () => {
     if (to.path !== undefined) store.select(to.path);
     else if (to.position) jump(store, to.position);

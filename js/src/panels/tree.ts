@@ -36,7 +36,7 @@ export function treePanel(store: Store): HTMLElement {
   /** Which row each element of the pool holds, and from which drawing. */
   let held: { at: number; drawing: number }[] = [];
   let drawing = 0;
-  let indexOf = new Map<string, number>();
+  let found: { rows: readonly VisibleRow[]; key: string; at: number } | null = null;
   let spark = 0;
   let indent = 12;
   let colors = { mark: "", accent: "" };
@@ -48,7 +48,13 @@ export function treePanel(store: Store): HTMLElement {
   let kept: TreeNode | null = null;
 
   const rows = (): readonly VisibleRow[] => state.rows.peek();
-  const activeRow = (): number => indexOf.get(state.active.peek()) ?? -1;
+  const rowOfKey = (key: string): number => {
+    if (found?.rows !== rows() || found.key !== key) {
+      found = { rows: rows(), key, at: rows().findIndex((row) => row.node.key === key) };
+    }
+    return found.at;
+  };
+  const activeRow = (): number => rowOfKey(state.active.peek());
   const selectedKey = (): string => (pending ?? state.nodeOf(selected.peek()))?.key ?? "";
 
   // -- drawing -------------------------------------------------------------------------------------------------------
@@ -122,8 +128,8 @@ export function treePanel(store: Store): HTMLElement {
   };
 
   const showKept = (): void => {
-    const at = kept ? indexOf.get(kept.key) : undefined;
-    if (at !== undefined && scroller.clientHeight > 0) scrollTo(at);
+    const at = kept ? rowOfKey(kept.key) : -1;
+    if (at >= 0 && scroller.clientHeight > 0) scrollTo(at);
   };
   for (const gesture of ["wheel", "pointerdown", "keydown"] as const) {
     scroller.addEventListener(
@@ -238,7 +244,6 @@ export function treePanel(store: Store): HTMLElement {
 
   store.effect(() => {
     const all = state.rows.value;
-    indexOf = new Map(all.map((row, at) => [row.node.key, at]));
     surface.style.height = `${all.length * ROW_HEIGHT}px`;
     scroller.hidden = all.length === 0;
     redraw();

@@ -37,8 +37,20 @@ function extent(values: number[]): Range {
 
 /** Whether a statistic is shown on a logarithmic scale unless somebody chooses otherwise. */
 export function prefersLog(values: ArrayLike<number>, count: number): boolean {
-  const [low, high] = extent(finite(values, count));
-  return low > 0 && high / low > WIDE;
+  const known = finite(values, count);
+  const [low, high] = extent(known);
+  if (low > 0) return high / low > WIDE;
+  // With zeros or both signs: when a few large values would press the others into one bin.
+  return Math.max(high, -low) / middleSize(known) > WIDE;
+}
+
+/** Median magnitude of what is not zero. */
+function middleSize(values: number[]): number {
+  const sizes = values
+    .map(Math.abs)
+    .filter((size) => size > 0)
+    .sort((a, b) => a - b);
+  return sizes[sizes.length >> 1] ?? 1;
 }
 
 /** The axis of the first `count` values; null if none is finite. */
@@ -53,12 +65,7 @@ export function axisFor(values: ArrayLike<number>, count: number, log: boolean):
   }
   if (!log) return axis("linear", domain, scaleLinear().domain(domain).range([0, 1]));
   if (domain[0] > 0) return axis("log", domain, scaleLog().domain(domain).range([0, 1]));
-  const sizes = known
-    .map(Math.abs)
-    .filter((size) => size > 0)
-    .sort((a, b) => a - b);
-  const middle = sizes[sizes.length >> 1] ?? 1;
-  return axis("symlog", domain, scaleSymlog().constant(middle).domain(domain).range([0, 1]));
+  return axis("symlog", domain, scaleSymlog().constant(middleSize(known)).domain(domain).range([0, 1]));
 }
 
 interface Scale {

@@ -18,6 +18,14 @@ const HEIGHT = 32;
 /** Width of a bin in CSS pixels, about. */
 const BIN = 5;
 
+/** So close to an end of the axis, in CSS pixels, a brush reaches it. */
+const SNAP = 2;
+
+interface Start {
+  range: Range;
+  places: Range;
+}
+
 export interface Facet {
   readonly root: HTMLElement;
   dispose(): void;
@@ -75,13 +83,14 @@ export function createFacet(store: Store, state: FilterState, key: string): Face
     h("div", { class: "ww-facet-axis" }, low, scale, high),
   );
 
-  const setPlaces = (from: number, to: number): void => {
-    if (!axis.peek()) return;
-    // All of the axis is no filter, unless values are missing: those would be filtered out.
-    state.set(
-      key,
-      rangeBetween(axis.peek() as NonNullable<ReturnType<typeof axisFor>>, from, to, width.peek(), whole),
-    );
+  /** Ends that a gesture left where they were keep their exact values. */
+  const setPlaces = (from: number, to: number, before: Start | null = null): void => {
+    const on = axis.peek();
+    if (!on) return;
+    const next = rangeBetween(on, from, to, width.peek(), whole);
+    if (before && from === before.places[0]) next[0] = before.range[0];
+    if (before && to === before.places[1]) next[1] = before.range[1];
+    state.set(key, next);
   };
   const clear = (): void => {
     state.begin();
@@ -91,17 +100,29 @@ export function createFacet(store: Store, state: FilterState, key: string): Face
   // -- the brush -----------------------------------------------------------------------------------------------------
 
   let dragging = false;
+  let start: Start | null = null;
+  /** Place of a pixel; the ends of the axis are wide enough to be hit. */
+  const placeOf = (x: number): number => {
+    const w = Math.max(width.peek(), 1);
+    return x <= SNAP ? 0 : x >= w - SNAP ? 1 : x / w;
+  };
   const brush: BrushBehavior<unknown> = brushX<unknown>()
     .handleSize(9)
     .on("start", (event: D3BrushEvent<unknown>) => {
       if (!event.sourceEvent) return;
       dragging = true;
       state.begin();
+      const before = range.peek();
+      const selection = event.selection as [number, number] | null;
+      start =
+        before && selection
+          ? { range: before, places: [placeOf(selection[0]), placeOf(selection[1])] }
+          : null;
     })
     .on("brush", (event: D3BrushEvent<unknown>) => {
       if (!event.sourceEvent || !event.selection) return;
       const [x0, x1] = event.selection as [number, number];
-      setPlaces(x0 / width.peek(), x1 / width.peek());
+      setPlaces(placeOf(x0), placeOf(x1), start);
     })
     .on("end", (event: D3BrushEvent<unknown>) => {
       if (!event.sourceEvent) return;

@@ -86,7 +86,7 @@ export function axisTitle(what: "rows" | "columns", axes: readonly number[], mat
 }
 
 function drawTitles(context: CanvasRenderingContext2D, { matrix, v, geometry: { room }, inks }: EdgeScene): void {
-  const [width, height] = drawnSize(v);
+  const [, height] = drawnSize(v);
   context.fillStyle = inks.textSoft;
   context.textBaseline = "alphabetic";
   context.textAlign = "left";

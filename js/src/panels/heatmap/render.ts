@@ -9,7 +9,7 @@ import type { Painter } from "./picture";
 import { cellText } from "./celltext";
 import type { HeatmapState } from "./state";
 import { extent, type Tile, tilesIn } from "./tilecache";
-import { drawnSize, type Viewport, visibleWindow } from "./viewport";
+import { drawnSize, levelFor, type Viewport, visibleWindow } from "./viewport";
 
 /** Cells of this size have room for numbers. */
 export const NUMBER_WIDTH = 26;
@@ -29,6 +29,8 @@ export interface Scene {
   ratio: number;
   painter: Painter;
   inks: Inks;
+  /** A picture of the whole in small, from what is there. */
+  small?: boolean;
 }
 
 /** @returns whether all is drawn in its final colours; if not, another frame is needed */
@@ -44,7 +46,7 @@ export function drawMatrix(context: CanvasRenderingContext2D, scene: Scene): boo
   const started = performance.now();
   let done = true;
 
-  const levels = state.levels.value;
+  const levels = scene.small ? ([levelFor(v.sy, ratio), levelFor(v.sx, ratio)] as const) : state.levels.value;
   const cache = state.cache.value;
   const seen = cache ? tilesIn(v, levels) : [];
   const ideal = seen.map((at) => cache?.get(at)).filter((tile) => tile !== undefined);
@@ -67,7 +69,7 @@ export function drawMatrix(context: CanvasRenderingContext2D, scene: Scene): boo
     done &&= current;
     drawTile(context, scene, tile, canvas);
   }
-  if (Math.min(v.sx, v.sy) >= SIGNED) drawCells(context, scene);
+  if (!scene.small && Math.min(v.sx, v.sy) >= SIGNED) drawCells(context, scene);
   context.restore();
   return done;
 }

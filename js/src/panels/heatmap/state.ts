@@ -102,6 +102,7 @@ export function heatmapState(store: Store): HeatmapState {
     const drawn = matrix.value;
     return drawn?.isDefault ? overview.value.thumbnail(drawn.row) : null;
   });
+  const summarised = computed(() => matrix.value !== null && overview.value.summarised(matrix.value.row));
   const weightScale = computed(() => {
     const drawn = matrix.value;
     const v = viewport.value;
@@ -125,11 +126,13 @@ export function heatmapState(store: Store): HeatmapState {
 
   const byLevel = new Map<string, ColourScale>();
   store.effect(() => {
-    void data.cache.value;
+    void [data.cache.value, weightScale.value];
     byLevel.clear();
   });
   const scaleAt = (at: Levels): ColourScale => {
-    if (followsWeights(traits.aggregate.value) || weightScale.value.kind !== "robust") return weightScale.value;
+    // Averages spread less the more they are of, and before the scan has come here nothing else is known.
+    const described = followsWeights(traits.aggregate.value) && summarised.value;
+    if (described || weightScale.value.kind !== "robust") return weightScale.value;
     const known = byLevel.get(String(at));
     if (known) return known;
     const tiles = [...(data.cache.value?.all() ?? [])];

@@ -12,7 +12,7 @@ export interface Bins {
   /** One more than there are counts; of w, or of log10 |w|. The outermost bins may be wider than the others. */
   readonly edges: Float64Array;
   readonly counts: Float64Array;
-  /** Width of an ordinary bin. */
+  /** Width of an ordinary bin; 0 if no weight has a place on the axis. */
   readonly step: number;
   /** Finite weights beyond the edges. */
   readonly below: number;
@@ -85,6 +85,18 @@ export function fromOverview(overview: Overview, row: number, scale: Scale): Bin
     exact: false,
     error: 0,
   };
+}
+
+/** Of weights none of which has a place on the axis: only NaN and infinities, or only zeros among magnitudes. */
+export function emptyBins(overview: Overview, row: number, scale: Scale): Bins {
+  const none = { edges: Float64Array.of(0, 1), counts: Float64Array.of(0), step: 0, below: 0, above: 0 };
+  return { scale, ...none, ...extras(overview, row), origin: "overview", exact: true, error: 0 };
+}
+
+/** Number of weights that have a place on the axis. */
+export function placeable(overview: Overview, row: number, scale: Scale): number {
+  const { total, nan, posinf, neginf, zeros } = extras(overview, row);
+  return total - nan - posinf - neginf - (scale === "magnitude" ? zeros : 0);
 }
 
 export function fromReply(reply: Reply<"histogram">, scale: Scale, total: number): Bins {

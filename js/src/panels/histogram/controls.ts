@@ -84,7 +84,14 @@ export function histogramControls(store: Store, state: HistogramState, brush: Br
     const view = state.view.value;
     out.disabled = !known || !limits || !view || (view[0] <= limits[0] && view[1] >= limits[1]);
   });
-  const zoom = h("span", { class: "ww-segments", role: "group", "aria-label": "zoom" }, out, into, toBrush, reset);
+  const zoom = h(
+    "span",
+    { class: "ww-segments", role: "group", "aria-label": "zoom" },
+    out,
+    into,
+    toBrush,
+    reset,
+  );
 
   const copy = h(
     "button",

@@ -2,7 +2,7 @@
 
 import { line } from "d3-shape";
 import { countTicks, magnitudeTicks, placeTicks, valueTicks } from "../../draw/axis";
-import { formatCount, formatNumber, formatShort } from "../../draw/format";
+import { formatCount, formatNumber, formatShort, formatToStep } from "../../draw/format";
 import { s, set } from "../../draw/svg";
 import type { Range } from "../../model";
 import { type Bins, height, normalCount, outside } from "./bins";
@@ -13,6 +13,8 @@ export interface Picture {
   view: Range;
   place: Geometry;
   log: boolean;
+  /** Whether only whole numbers occur: the axis then names no others. */
+  integers: boolean;
   /** null draws no normal curve. */
   normal: { mean: number; std: number } | null;
   quantiles: readonly { label: string; value: number }[];
@@ -103,36 +105,34 @@ function drawEnds(
   y: (count: number) => number,
 ): void {
   const nodes: SVGElement[] = [];
-  const bar = (kind: string, x: number, width: number, count: number): void => {
-    if (count <= 0) return;
-    nodes.push(
-      s("rect", { class: `ww-hist-${kind}`, x, width, y: y(count), height: place.bottom - y(count) }),
-    );
+  /** @returns where it ends */
+  const bar = (kind: string, x: number, width: number, count: number, ceiling: number): number => {
+    const at = Math.max(ceiling, y(count));
+    if (count <= 0) return at;
+    nodes.push(s("rect", { class: `ww-hist-${kind}`, x, width, y: at, height: place.bottom - at }));
     // Higher than the axis: a break says so.
     if (count > top) {
-      const at = place.top + 7;
-      nodes.push(s("path", { class: "ww-hist-break", d: `M${x - 1},${at + 3}L${x + width + 1},${at - 3}` }));
+      nodes.push(
+        s("path", { class: "ww-hist-break", d: `M${x - 1},${ceiling + 10}L${x + width + 1},${ceiling + 4}` }),
+      );
     }
+    return at;
   };
   const tails = outside(bins, view);
-  bar("tail", place.below.x, place.below.width, tails.below);
-  bar("tail", place.above.x, place.above.width, tails.above);
+  bar("tail", place.below.x, place.below.width, tails.below, place.top);
+  bar("tail", place.above.x, place.above.width, tails.above, place.top);
   for (const { key, x, width, count, label } of place.specials) {
-    bar(key === "zeros" ? "tail" : "nonfinite", x, width, count);
-    const middle = x + width / 2;
-    nodes.push(
-      s("text", { class: "ww-hist-label", x: middle, y: place.bottom + 16, "text-anchor": "middle" }, label),
-    );
-    const over = Math.max(place.top + 9, y(count) - 3);
-    nodes.push(
-      s("text", { class: "ww-hist-count", x: middle, y: over, "text-anchor": "middle" }, formatShort(count)),
-    );
+    // Room for the count above the bar.
+    const end = bar(key === "zeros" ? "tail" : "nonfinite", x, width, count, place.top + 12);
+    const text = (y: number, kind: string, content: string): SVGElement =>
+      s("text", { class: `ww-hist-${kind}`, x: x + width / 2, y, "text-anchor": "middle" }, content);
+    nodes.push(text(place.bottom + 16, "label", label), text(end - 3, "count", formatShort(count)));
   }
   to.replaceChildren(...nodes);
 }
 
 function curvePath({ bins, view, place, log, normal }: Picture, top: number, pixels: number): string | null {
-  if (!normal || !(normal.std > 0)) return null;
+  if (!normal || !(normal.std > 0) || bins.step === 0) return null;
   const { toPixel } = axisOf(view, place);
   const points: [number, number][] = [];
   const steps = 160;
@@ -148,13 +148,18 @@ function curvePath({ bins, view, place, log, normal }: Picture, top: number, pix
   return line<[number, number]>().defined(([, y]) => y >= place.top - 1)(points);
 }
 
-function drawAxis(to: SVGGElement, { bins, view, place, quantiles }: Picture): void {
+function drawAxis(to: SVGGElement, { bins, view, place, quantiles, integers }: Picture): void {
   const { toPixel } = axisOf(view, place);
   const nodes: SVGElement[] = [
     s("line", { x1: place.x0, x2: place.x1, y1: place.bottom + 0.5, y2: place.bottom + 0.5 }),
   ];
   const wanted = Math.max(3, Math.floor((place.x1 - place.x0) / 70));
-  const ticks = bins.scale === "value" ? valueTicks(view, wanted) : magnitudeTicks(view, wanted);
+  let ticks = bins.scale === "value" ? valueTicks(view, wanted) : magnitudeTicks(view, wanted);
+  if (integers) {
+    const whole = ticks.filter((tick) => Number.isInteger(tick.value));
+    ticks = whole.map(({ value }) => ({ value, label: formatToStep(value, 1) }));
+  }
+  if (bins.step === 0) ticks = [];
   for (const { x, label, anchor, shown } of placeTicks(ticks, toPixel, place.below.x, place.above.x + 10)) {
     const at = Math.round(x) + 0.5;
     nodes.push(s("line", { x1: at, x2: at, y1: place.bottom, y2: place.bottom + 4 }));
@@ -162,7 +167,7 @@ function drawAxis(to: SVGGElement, { bins, view, place, quantiles }: Picture): v
   }
   for (const { label, value } of quantiles) {
     const x = toPixel(value);
-    if (x < place.x0 || x > place.x1) continue;
+    if (!(x >= place.x0 && x <= place.x1) || bins.step === 0) continue;
     const y = place.bottom + 1;
     const mark = s("path", { class: "ww-hist-quantile", d: `M${x},${y}l3,5h-6Z` });
     mark.append(s("title", {}, `${label}: ${formatNumber(value)}`));

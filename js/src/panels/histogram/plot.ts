@@ -13,6 +13,8 @@ import { AXIS, axisOf, brushPixels, type Geometry, geometry } from "./geometry";
 import { gestures } from "./gestures";
 import type { HistogramState } from "./state";
 
+const NO_VIEW: Range = [0, 1];
+
 export const QUANTILES: readonly { key: string; label: string }[] = [
   { key: "q01", label: "1 %" },
   { key: "q25", label: "25 %" },
@@ -58,22 +60,28 @@ export function histogramPlot(store: Store, state: HistogramState, brush: BrushS
   store.effect(() => {
     const bins = state.bins.value;
     const view = state.view.value;
-    const drawn = bins !== null && view !== null && size.value.width > 0;
-    picture.root.style.visibility = drawn || bins ? "visible" : "hidden";
+    // Without a place on the axis any will do: only the bins set apart are drawn.
+    const shown = view ?? (bins?.step === 0 ? NO_VIEW : null);
+    const drawn = bins !== null && shown !== null && size.value.width > 0;
+    picture.root.style.visibility = drawn ? "visible" : "hidden";
     problem.textContent = state.problem.value;
     problem.hidden = state.problem.value === "";
     // Errors of the kernel stand beside what the overview shows.
-    problem.dataset.over = drawn ? "plot" : "nothing";
+    problem.dataset.over = drawn && bins.step > 0 ? "plot" : "nothing";
     if (!drawn) return;
     const overview = store.overview.value;
     const row = store.selectedRow.value;
     const stat = (key: string): number => overview.column(key)[row] ?? Number.NaN;
     draw(picture, {
       bins,
-      view,
+      view: shown,
+      integers: state.integers.value,
       place: place.value,
       log: state.logCounts.value,
-      normal: state.normal.value ? { mean: stat("mean"), std: stat("std") } : null,
+      normal:
+        state.normal.value && overview.dtype(row) !== "bool"
+          ? { mean: stat("mean"), std: stat("std") }
+          : null,
       quantiles:
         bins.scale === "value" ? QUANTILES.map(({ key, label }) => ({ label, value: stat(key) })) : [],
     });
@@ -85,7 +93,10 @@ export function histogramPlot(store: Store, state: HistogramState, brush: BrushS
     const at = under.value;
     const bins = state.bins.value;
     const view = state.view.value;
-    const found = at !== null && bins && view ? whatIsUnder(at, bins, view, place.value) : null;
+    const found =
+      at !== null && bins && (view || bins.step === 0)
+        ? whatIsUnder(at, bins, view ?? NO_VIEW, place.value)
+        : null;
     tip.hidden = !found;
     set(hovered, { visibility: found ? "visible" : "hidden" });
     if (!found || at === null) return;
@@ -194,6 +205,7 @@ function whatIsUnder(x: number, bins: Bins, view: Range, place: Geometry): Under
       return { text: say(bin.meaning, bin.count, true), x: bin.x, width: bin.width };
     }
   }
+  if (bins.step === 0) return null;
   const tails = outside(bins, view);
   const known = tailsKnown(bins, view);
   for (const side of ["below", "above"] as const) {

@@ -3,7 +3,18 @@
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals-core";
 import { type Range, RequestCancelled, RequestFailed } from "../../model";
 import type { Store } from "../../store";
-import { type Bins, extent, fromOverview, fromReply, type Grid, gridFor, type Scale, widened } from "./bins";
+import {
+  type Bins,
+  emptyBins,
+  extent,
+  fromOverview,
+  fromReply,
+  type Grid,
+  gridFor,
+  placeable,
+  type Scale,
+  widened,
+} from "./bins";
 import { pan, zoom } from "./geometry";
 
 export interface HistogramState {
@@ -22,6 +33,8 @@ export interface HistogramState {
   /** From the smallest to the largest weight, as far as they are known. */
   readonly limits: ReadonlySignal<Range | null>;
   readonly bins: ReadonlySignal<Bins | null>;
+  /** Whether only whole numbers occur. */
+  readonly integers: ReadonlySignal<boolean>;
   /** A histogram of w, for estimates on any axis. */
   readonly valueBins: ReadonlySignal<Bins | null>;
   /** Why there is nothing better to show; "" if all is well. */
@@ -64,7 +77,10 @@ export function histogramState(store: Store): HistogramState {
     const marks = ["count", "mean", "std", "min", "max"].map((key) => overview.column(key)[at]);
     return JSON.stringify([store.traits.selected.value, ...marks]);
   });
-  const of = computed(() => (weights.value ? `${scale.value} ${weights.value}` : ""));
+  const empty = computed(
+    () => weights.value !== "" && placeable(store.overview.value, row.value, scale.value) === 0,
+  );
+  const of = computed(() => (weights.value && !empty.value ? `${scale.value} ${weights.value}` : ""));
   const local = computed(() =>
     of.value ? fromOverview(store.overview.value, row.value, scale.value) : null,
   );
@@ -102,6 +118,7 @@ export function histogramState(store: Store): HistogramState {
   });
 
   const bins = computed<Bins | null>(() => {
+    if (empty.value) return emptyBins(store.overview.value, row.value, scale.value);
     const shown = view.value;
     const exact = latest.value;
     if (!exact || !shown) return exact ?? local.value;
@@ -153,6 +170,7 @@ export function histogramState(store: Store): HistogramState {
     }),
     limits,
     bins,
+    integers,
     valueBins,
     problem: computed(() => {
       const overview = store.overview.value;
@@ -161,12 +179,9 @@ export function histogramState(store: Store): HistogramState {
       if (unread) return unread;
       if (!overview.summarised(row.value)) return "not summarised yet";
       if (fault.value && fault.value.of === of.value) return fault.value.message;
-      if (bins.value) return "";
-      const finite = ["nan", "posinf", "neginf"].reduce(
-        (rest, key) => rest - (overview.column(key)[row.value] || 0),
-        overview.column("count")[row.value] || 0,
-      );
-      return finite > 0 ? "" : "no finite weights";
+      if (!empty.value) return "";
+      if (overview.column("count")[row.value] === 0) return "no weights";
+      return placeable(overview, row.value, "value") > 0 ? "all weights are zero" : "no finite weights";
     }),
     show,
     zoomBy: (factor, about) => {

@@ -105,7 +105,11 @@ function numbers(overview: Overview, row: number): Entry[] {
     label,
     help: about,
     width: "long",
-    text: known ? `${number(stat(low), 3)} … ${number(stat(high), 3)}` : UNKNOWN,
+    text: !known
+      ? UNKNOWN
+      : Number.isFinite(stat(low))
+        ? `${number(stat(low), 3)} … ${number(stat(high), 3)}`
+        : "–",
     title: known ? `${exact(stat(low))} … ${exact(stat(high))}` : undefined,
     copied: [
       [low, exact(stat(low))],

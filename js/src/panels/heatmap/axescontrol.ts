@@ -1,0 +1,89 @@
+/** Which axes of a tensor of rank three or more are drawn, and where on the others. */
+
+import { batch } from "@preact/signals-core";
+import { h } from "../../draw/dom";
+import { formatCount } from "../../draw/format";
+import { defaultAxes } from "../../tensor";
+import type { MatrixInfo } from "./matrix";
+import type { HeatmapState } from "./state";
+
+type Part = "rows" | "cols" | "step";
+const PARTS: Record<Part, string> = { rows: "rows", cols: "columns", step: "step" };
+
+export function axesControl(state: HeatmapState): HTMLElement {
+  const { effect } = state.store;
+  const element = h("div", { class: "ww-hm-axes", role: "group", "aria-label": "drawn axes" });
+  let built = "";
+
+  effect(() => {
+    const matrix = state.matrix.value;
+    element.hidden = !matrix || matrix.shape.length < 3;
+    if (!matrix || matrix.shape.length < 3) return;
+    // Built anew only when axes change: a slider that is being dragged must stay.
+    const layout = JSON.stringify([matrix.tensor, matrix.shape, matrix.axes]);
+    if (layout !== built) {
+      built = layout;
+      element.replaceChildren(...matrix.shape.map((_, axis) => axisControl(state, matrix, axis)));
+      if (!matrix.isDefault) element.append(reset(state));
+    }
+    for (const input of element.querySelectorAll<HTMLInputElement>("input")) {
+      input.value = String(matrix.index[Number(input.dataset.axis)] ?? 0);
+    }
+  });
+  return element;
+}
+
+function partOf(matrix: MatrixInfo, axis: number): Part {
+  return matrix.axes.rows.includes(axis) ? "rows" : matrix.axes.cols.includes(axis) ? "cols" : "step";
+}
+
+function axisControl(state: HeatmapState, matrix: MatrixInfo, axis: number): HTMLElement {
+  const size = matrix.shape[axis] as number;
+  const select = h("select", { "aria-label": `axis ${axis}` });
+  for (const [value, text] of Object.entries(PARTS)) select.append(h("option", { value }, text));
+  select.value = partOf(matrix, axis);
+  select.addEventListener("change", () => draw(state, matrix, axis, select.value as Part));
+  const label = h("span", { class: "ww-soft", title: `axis ${axis} has size ${size}` }, `${axis}`);
+  const count = h("span", { class: "ww-number" }, formatCount(size));
+  const control = h("span", { class: "ww-hm-axis" }, label, count, select);
+  if (partOf(matrix, axis) === "step" && size > 1) {
+    const common = { min: 0, max: size - 1, step: 1, "data-axis": axis };
+    const slider = h("input", { ...common, type: "range", "aria-label": `position on axis ${axis}` });
+    const number = h("input", { ...common, type: "number", "aria-label": `position on axis ${axis}, as a number` });
+    for (const input of [slider, number]) {
+      input.addEventListener("input", () => {
+        const at = Math.round(Number(input.value));
+        if (input.value === "" || !(at >= 0 && at < size)) return;
+        const now = state.matrix.peek();
+        if (now) state.store.traits.index.value = now.index.map((old, other) => (other === axis ? at : old));
+      });
+    }
+    control.append(slider, number);
+  }
+  return control;
+}
+
+function draw(state: HeatmapState, matrix: MatrixInfo, axis: number, part: Part): void {
+  const now = matrix.shape.map((_, other) => (other === axis ? part : partOf(matrix, other)));
+  const list = (wanted: Part): number[] => now.flatMap((own, other) => (own === wanted ? [other] : []));
+  const axes = { rows: list("rows"), cols: list("cols") };
+  const { traits } = state.store;
+  batch(() => {
+    traits.window.value = null;
+    traits.index.value = [...matrix.index];
+    const plain = JSON.stringify(axes) === JSON.stringify(defaultAxes(matrix.shape));
+    traits.drawn_axes.value = plain ? null : axes;
+  });
+}
+
+function reset(state: HeatmapState): HTMLElement {
+  const button = h("button", { type: "button", class: "ww-plain ww-hm-link" }, "flatten");
+  button.title = "the first axis as rows, all others as columns";
+  button.addEventListener("click", () =>
+    batch(() => {
+      state.store.traits.window.value = null;
+      state.store.traits.drawn_axes.value = null;
+    }),
+  );
+  return button;
+}

@@ -1,0 +1,335 @@
+/** The plot: canvases, drawn once a frame when something has changed, and what the pointer and keys do on them. */
+
+import { computed, untracked } from "@preact/signals-core";
+import { h } from "../../draw/dom";
+import type { Hover } from "../../store";
+import { drawEdges } from "./edges";
+import { type Geometry, geometry } from "./geometry";
+import { attachGestures } from "./gestures";
+import { type Inks, inksOf } from "./inks";
+import { handleKey, KEY_HELP } from "./keys";
+import { drawOverlay, type OverlayScene, RING, ringAt } from "./overlay";
+import { painter } from "./picture";
+import { probe } from "./probe";
+import { drawMatrix } from "./render";
+import type { HeatmapState } from "./state";
+import { drawValues } from "./vectorplot";
+import {
+  centreOn,
+  elementAt,
+  fit,
+  LARGEST_CELL,
+  pan,
+  reveal,
+  type Viewport,
+  zoomAt,
+} from "./viewport";
+import { syncWindow } from "./windowsync";
+
+export interface Plot {
+  readonly element: HTMLElement;
+  zoom(factor: number): void;
+  fit(): void;
+  /** Zooms to a cell and pins it. */
+  goTo(row: number, col: number): void;
+  /** Something else has moved the view. */
+  moved(): void;
+  /** The plot as one picture, with its background. */
+  image(): HTMLCanvasElement;
+}
+
+/** Cells that are gone to are so large that their numbers show. */
+const GO_TO = 36;
+
+export function plot(state: HeatmapState): Plot {
+  const { store } = state;
+  const base = h("canvas", { class: "ww-hm-canvas", role: "img" });
+  const over = h("canvas", { class: "ww-hm-canvas", "aria-hidden": "true" });
+  const hint = h("div", { class: "ww-hm-hint", hidden: true }, "click here first, or hold Ctrl, to zoom with the wheel");
+  const element = h(
+    "div",
+    {
+      class: "ww-hm-plot",
+      tabindex: 0,
+      role: "application",
+      "aria-roledescription": "heatmap",
+      "aria-label": `Weights. ${KEY_HELP}`,
+    },
+    base,
+    over,
+    hint,
+  );
+
+  const size = { width: 0, height: 0 };
+  let geo: Geometry | null = null;
+  let inks: Inks | null = null;
+  let pointer: [number, number] | null = null;
+  let hinting: ReturnType<typeof setTimeout> | undefined;
+  const paint = computed(() => painter(state));
+  const gestureEnded = syncWindow(state);
+
+  // -- drawing -------------------------------------------------------------------------------------------------
+
+  let frame = 0;
+  let stale = { base: false, over: false };
+  const request = (what: "base" | "over"): void => {
+    stale[what] = true;
+    if (!frame) frame = requestAnimationFrame(draw);
+  };
+  const draw = (): void => {
+    frame = 0;
+    const now = stale;
+    stale = { base: false, over: false };
+    if (now.base) drawBase();
+    drawOver();
+  };
+
+  const drawBase = (): void => {
+    const context = base.getContext("2d");
+    const matrix = state.matrix.peek();
+    const v = state.viewport.peek();
+    if (!context) return;
+    const ratio = state.ratio.peek();
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, size.width, size.height);
+    if (!matrix || !v || !geo || v.rows !== matrix.rows || v.cols !== matrix.cols) return;
+    inks ??= inksOf(element);
+    const done = drawMatrix(context, { state, matrix, v, room: geo.room, ratio, painter: paint.peek(), inks });
+    drawEdges(context, { matrix, v, geometry: geo, norms: state.norms.peek(), inks });
+    drawValues(context, state, matrix, v, geo, inks);
+    if (!done) request("base");
+  };
+
+  const overlay = (): OverlayScene | null => {
+    const v = state.viewport.peek();
+    if (!v || !geo) return null;
+    inks ??= inksOf(element);
+    return {
+      v,
+      geometry: geo,
+      inks,
+      hover: element.dataset.dragging === undefined ? store.hover.peek() : null,
+      pinned: state.pinned.peek(),
+      largest: state.markLargest.peek() ? state.largest.peek() : null,
+    };
+  };
+  const drawOver = (): void => {
+    const context = over.getContext("2d");
+    if (!context) return;
+    const ratio = state.ratio.peek();
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, size.width, size.height);
+    const scene = overlay();
+    if (scene) drawOverlay(context, scene);
+  };
+
+  const layOut = (): void => {
+    const matrix = state.matrix.peek();
+    geo = matrix && size.width > 0 ? geometry(matrix, size.width, size.height, true) : null;
+    state.setRoom(geo?.room.width ?? 0, geo?.room.height ?? 0);
+    request("base");
+  };
+  const measure = (): void => {
+    const ratio = globalThis.devicePixelRatio || 1;
+    size.width = element.clientWidth;
+    size.height = element.clientHeight;
+    for (const canvas of [base, over]) {
+      canvas.width = Math.max(1, Math.round(size.width * ratio));
+      canvas.height = Math.max(1, Math.round(size.height * ratio));
+    }
+    state.ratio.value = ratio;
+    layOut();
+    // A canvas is blank after a change of size: drawing in the next frame would flicker.
+    cancelAnimationFrame(frame);
+    draw();
+  };
+  const observer = new ResizeObserver(measure);
+  observer.observe(element);
+  store.lifetime.addEventListener("abort", () => {
+    observer.disconnect();
+    cancelAnimationFrame(frame);
+    clearTimeout(hinting);
+  });
+
+  store.effect(() => {
+    void state.matrix.value;
+    untracked(layOut);
+  });
+  store.effect(() => {
+    void store.theme.value;
+    inks = null;
+  });
+  store.effect(() => {
+    void [paint.value, state.viewport.value, state.arrivals.value, state.norms.value, store.theme.value];
+    void [state.thumbnail.value, store.overview.value, state.ratio.value];
+    request("base");
+    untracked(pointAgain);
+  });
+  store.effect(() => {
+    void [store.hover.value, state.pinned.value, state.markLargest.value, state.largest.value];
+    request("over");
+  });
+  store.effect(() => {
+    const matrix = state.matrix.value;
+    base.setAttribute("aria-label", matrix ? `heatmap of ${matrix.tensor}, ${matrix.rows} rows, ${matrix.cols} columns` : "");
+  });
+
+  // -- pointing ------------------------------------------------------------------------------------------------
+
+  const cellUnder = ([px, py]: [number, number]): Hover | null => {
+    const v = state.viewport.peek();
+    if (!v || !geo) return null;
+    // The plot of a vector's values points at them as its strip does.
+    const inPlot = geo.values && py >= geo.values.y - geo.room.y && py < geo.values.y - geo.room.y + geo.values.height;
+    const at = elementAt(v, px, inPlot ? 1 : py);
+    return at && probe(state, at[0], at[1]);
+  };
+  function pointAgain(): void {
+    if (pointer) setHover(cellUnder(pointer));
+    const pinned = state.pinned.peek();
+    const now = pinned && probe(state, pinned.row, pinned.col);
+    // A cell that was gone to gets its value when its tile comes.
+    if (now && now.rows === pinned.rows && now.cols === pinned.cols && !Object.is(now.value, pinned.value)) {
+      state.pinned.value = now;
+    }
+  }
+  const setHover = (cell: Hover | null): void => {
+    const last = store.hover.peek();
+    if (JSON.stringify(last) !== JSON.stringify(cell)) store.hover.value = cell;
+  };
+  const nearRing = ([px, py]: [number, number]): boolean => {
+    const scene = overlay();
+    const ring = scene && ringAt(scene);
+    return Boolean(ring && geo && Math.hypot(ring[0] - geo.room.x - px, ring[1] - geo.room.y - py) <= RING);
+  };
+  const set = (v: Viewport): boolean => {
+    const before = state.viewport.peek();
+    if (before && sameView(before, v)) return false;
+    state.viewport.value = v;
+    return true;
+  };
+  /** A strip keeps its height. */
+  const along = (wanted: "both" | "rows" | "cols"): "both" | "rows" | "cols" => (geo?.values ? "cols" : wanted);
+  const zoomAbout = (factor: number, px: number, py: number, wanted: "both" | "rows" | "cols"): boolean => {
+    const v = state.viewport.peek();
+    return v !== null && set(zoomAt(v, factor, px, py, along(wanted)));
+  };
+
+  attachGestures(
+    {
+      element,
+      viewport: () => state.viewport.peek(),
+      toRoom: (event) => {
+        const at = element.getBoundingClientRect();
+        return [event.clientX - at.left - (geo?.room.x ?? 0), event.clientY - at.top - (geo?.room.y ?? 0)];
+      },
+      zoom: zoomAbout,
+      panFrom: (start, dx, dy) => set(pan(start, dx, dy)),
+      pinchFrom: (start, factor, from, to) => {
+        const zoomed = zoomAt(start, factor, from[0], from[1], along("both"));
+        set(pan(zoomed, to[0] - from[0], to[1] - from[1]));
+      },
+      point: (at) => {
+        pointer = at;
+        const cell = at && cellUnder(at);
+        setHover(cell);
+        element.title = at && nearRing(at) ? "the weight of largest magnitude" : "";
+      },
+      click: (at) => {
+        const cell = cellUnder(at);
+        const pinned = state.pinned.peek();
+        const again = cell && pinned && cell.row === pinned.row && cell.col === pinned.col;
+        state.pinned.value = again ? null : cell;
+      },
+      ended: () => {
+        gestureEnded();
+        request("over");
+      },
+      hint: () => {
+        hint.hidden = false;
+        clearTimeout(hinting);
+        hinting = setTimeout(() => {
+          hint.hidden = true;
+        }, 1400);
+      },
+    },
+    store.lifetime,
+  );
+
+  const inMiddle = (factor: number, wanted: "both" | "rows" | "cols"): void => {
+    const v = state.viewport.peek();
+    if (v && zoomAbout(factor, v.width / 2, v.height / 2, wanted)) gestureEnded();
+  };
+  const fitAll = (): void => {
+    const v = state.viewport.peek();
+    if (v && set(fit(v.rows, v.cols, v.width, v.height))) gestureEnded();
+  };
+  element.addEventListener("keydown", (event) => {
+    const known = handleKey(event, {
+      pan: (cols, rows) => {
+        const v = state.viewport.peek();
+        if (v && set(pan(v, -cols * v.width, -rows * v.height))) gestureEnded();
+      },
+      zoom: inMiddle,
+      fit: fitAll,
+      step: (cols, rows) => step(state, cols, rows, set),
+      pin: () => {
+        state.pinned.value = state.pinned.peek() ? null : store.hover.peek();
+      },
+      release: () => {
+        const held = state.pinned.peek() !== null;
+        state.pinned.value = null;
+        return held;
+      },
+    });
+    if (!known) return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+
+  return {
+    element,
+    zoom: (factor) => inMiddle(factor, "both"),
+    fit: fitAll,
+    goTo: (row, col) => {
+      const v = state.viewport.peek();
+      if (!v) return;
+      const [sx, sy] = [Math.max(v.sx, GO_TO), geo?.values ? v.sy : Math.max(v.sy, GO_TO)];
+      set(centreOn({ ...v, sx: Math.min(sx, LARGEST_CELL), sy }, row + 0.5, col + 0.5));
+      state.pinned.value = { row, col, rows: 1, cols: 1, value: probe(state, row, col)?.value ?? Number.NaN };
+      gestureEnded();
+    },
+    moved: gestureEnded,
+    image: () => {
+      const picture = document.createElement("canvas");
+      picture.width = base.width;
+      picture.height = base.height;
+      const context = picture.getContext("2d");
+      if (context) {
+        context.fillStyle = inksOf(element).bg;
+        context.fillRect(0, 0, picture.width, picture.height);
+        context.drawImage(base, 0, 0);
+        context.drawImage(over, 0, 0);
+      }
+      return picture;
+    },
+  };
+}
+
+/** Moves the pinned cell by one cell or pixel, and the view with it. */
+function step(state: HeatmapState, cols: number, rows: number, set: (v: Viewport) => boolean): void {
+  const v = state.viewport.peek();
+  if (!v) return;
+  const from = state.pinned.peek() ?? state.store.hover.peek();
+  const row = from ? (rows > 0 ? from.row + from.rows : from.row + Math.min(0, rows)) : Math.floor(v.y);
+  const col = from ? (cols > 0 ? from.col + from.cols : from.col + Math.min(0, cols)) : Math.floor(v.x);
+  const cell = probe(state, Math.min(v.rows - 1, Math.max(0, row)), Math.min(v.cols - 1, Math.max(0, col)));
+  if (!cell) return;
+  state.pinned.value = cell;
+  set(reveal(v, [cell.row, cell.row + cell.rows, cell.col, cell.col + cell.cols]));
+}
+
+function sameView(a: Viewport, b: Viewport): boolean {
+  return a.x === b.x && a.y === b.y && a.sx === b.sx && a.sy === b.sy && a.width === b.width && a.height === b.height;
+}
+

@@ -1,0 +1,107 @@
+/** What is under the pointer, or pinned, in words and digits. */
+
+import { h } from "../../draw/dom";
+import { formatNumber, formatPosition } from "../../draw/format";
+import type { Aggregate } from "../../protocol";
+import type { Hover } from "../../store";
+import { position } from "../../tensor";
+import { exactCell, type ExactCell, shortestFloat32 } from "./exact";
+import type { MatrixInfo } from "./matrix";
+import { largestIn } from "./norms";
+import { blockText } from "./probe";
+import type { HeatmapState } from "./state";
+
+export const PIXEL_SHOWS: Record<Aggregate, string> = {
+  absmax: "largest |w|",
+  mean: "mean",
+  std: "standard deviation",
+  min: "smallest",
+  max: "largest",
+};
+
+export function readout(state: HeatmapState): HTMLElement {
+  const { store } = state;
+  const heading = h("div", { class: "ww-heading" });
+  const value = h("div", { class: "ww-hm-value" });
+  const where = h("div", { class: "ww-hm-where" });
+  const sigma = h("div", { class: "ww-soft" });
+  const of = h("div", { class: "ww-soft" });
+  const norms = h("div", { class: "ww-soft" });
+  const spoken = h("div", { class: "ww-hm-spoken", "aria-live": "polite" });
+  const exact = exactCell(state);
+
+  store.effect(() => {
+    const pinned = state.pinned.value;
+    const cell = store.hover.value ?? pinned;
+    const matrix = state.matrix.value;
+    heading.textContent = !store.hover.value && pinned ? "Pinned cell" : "Cell under pointer";
+    if (!cell || !matrix) {
+      value.textContent = "–";
+      for (const line of [where, sigma, of, norms]) line.textContent = "\u00a0";
+      return;
+    }
+    const told = describe(state, matrix, cell, exact.value);
+    value.textContent = told.value;
+    where.textContent = told.where;
+    sigma.textContent = told.sigma || "\u00a0";
+    of.textContent = told.of;
+    norms.textContent = told.norms || "\u00a0";
+    where.title = told.where;
+  });
+  store.effect(() => {
+    const pinned = state.pinned.value;
+    const matrix = state.matrix.value;
+    if (!pinned || !matrix) return;
+    const told = describe(state, matrix, pinned, exact.value);
+    spoken.textContent = `${told.where} ${told.value} ${told.of}`;
+  });
+  return h("div", { class: "ww-hm-readout" }, heading, value, where, sigma, of, norms, spoken);
+}
+
+interface Told {
+  value: string;
+  where: string;
+  sigma: string;
+  of: string;
+  norms: string;
+}
+
+export function describe(state: HeatmapState, matrix: MatrixInfo, cell: Hover, known: ExactCell | null): Told {
+  const { store } = state;
+  const exact = known && known.of.row === cell.row && known.of.col === cell.col && known.of.rows === cell.rows ? known : null;
+  const single = cell.rows * cell.cols === 1;
+  const aggregate = store.traits.aggregate.value;
+  const rough = "rough" in cell && cell.rough === true;
+  const shown = rough ? "absmax" : aggregate;
+  const isElement = single || shown === "absmax";
+  let where: string;
+  if (exact && isElement) where = formatPosition(exact.position);
+  else if (single) where = formatPosition(position(matrix.shape, matrix.axes, matrix.index, cell.row, cell.col));
+  else where = `${span("row", cell.row, cell.rows)}, ${span("column", cell.col, cell.cols)}`;
+  const number = exact && isElement ? Number(exact.value) : cell.value;
+  const text =
+    exact && isElement ? exact.value.replaceAll("-", "\u2212") : single && !rough ? shortestFloat32(cell.value) : formatNumber(cell.value, 5);
+  const mean = store.overview.value.column("mean")[matrix.row] ?? Number.NaN;
+  const std = store.overview.value.column("std")[matrix.row] ?? Number.NaN;
+  const away = (number - mean) / std;
+  const sign = away > 0 ? "+" : "";
+  return {
+    value: rough && !exact ? `≈ ${text}` : text,
+    where,
+    sigma: Number.isFinite(away) && isElement ? `${sign}${formatNumber(away, 3)} σ from the mean` : "",
+    of: single ? "one weight" : `${PIXEL_SHOWS[shown]} of ${blockText(cell.rows, cell.cols)}`,
+    norms: normsOf(state, cell, matrix),
+  };
+}
+
+function span(what: string, first: number, count: number): string {
+  return count === 1 ? `${what} ${first}` : `${what}s ${first}–${first + count - 1}`;
+}
+
+function normsOf(state: HeatmapState, cell: Hover, matrix: MatrixInfo): string {
+  const norms = state.norms.value;
+  if (!norms || matrix.rows < 2) return "";
+  const row = largestIn(norms.rows, cell.row, cell.row + cell.rows);
+  const col = largestIn(norms.cols, cell.col, cell.col + cell.cols);
+  return `norms: row ${formatNumber(row, 3)}, column ${formatNumber(col, 3)}`;
+}
