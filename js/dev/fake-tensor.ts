@@ -46,12 +46,3 @@ const ITEM_SIZES: Record<string, number> = {
 export function bytesOf(tensor: FakeTensor): number {
   return sizeOf(tensor.shape) * (ITEM_SIZES[tensor.dtype] ?? 4);
 }
-
-/** Paths of the modules that contain a tensor, the root first. The rules of weightwidget/summary/tree.py. */
-export function ancestors(name: string): string[] {
-  const found = [""];
-  for (let at = name.indexOf("."); at >= 0; at = name.indexOf(".", at + 1)) {
-    if (at > 0) found.push(name.slice(0, at));
-  }
-  return found;
-}

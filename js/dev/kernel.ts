@@ -2,7 +2,8 @@
 
 import type { MatrixAddress, RequestKind, Requests } from "../src/protocol";
 import { position } from "../src/tensor";
-import { ancestors, type FakeSource, type FakeTensor } from "./fake-tensor";
+import { ancestors } from "../src/tree";
+import type { FakeSource, FakeTensor } from "./fake-tensor";
 import type { Records } from "./pack";
 import { type Drawn, draw, norms, poolLargest, tileOf } from "./picture";
 import { type FakeRecord, histogramOf, logRange, robustRange } from "./summary";

@@ -2,7 +2,8 @@
 
 import { type LocalHistogram, thumbnailSize } from "../src/overview";
 import { defaultAxes, matrixSize } from "../src/tensor";
-import { ancestors, bytesOf, type FakeSource, type FakeTensor, sizeOf } from "./fake-tensor";
+import { ancestors } from "../src/tree";
+import { bytesOf, type FakeSource, type FakeTensor, sizeOf } from "./fake-tensor";
 import { draw, norms, poolLargest, thumbnail } from "./picture";
 import {
   type FakeRecord,
@@ -50,7 +51,7 @@ export interface Records {
 
 /** Paths of all modules in order of first appearance, with their tensors. */
 function modulesOf(source: FakeSource): Map<string, FakeTensor[]> {
-  const members = new Map<string, FakeTensor[]>([["", []]]);
+  const members = new Map<string, FakeTensor[]>();
   for (const tensor of source.tensors) {
     for (const path of ancestors(tensor.name)) {
       const list = members.get(path) ?? [];
@@ -84,71 +85,91 @@ function readable(tensors: readonly FakeTensor[]): FakeTensor[] {
  * @param done number of tensors that the scan has come to; modules follow when all are done
  */
 export function pack(source: FakeSource, records: Records, done = source.tensors.length): ArrayBuffer {
+  const { tensors } = source;
   const members = modulesOf(source);
-  const paths = [...members.keys()];
-  const whole = done >= source.tensors.length;
+  const { slots, own } = placeModules(source, members);
+  const whole = done >= tensors.length;
   const rows: (FakeRecord | null)[] = [
-    ...source.tensors.map((tensor, row) => (row < done ? (records.tensors.get(tensor.name) ?? null) : null)),
-    ...paths.map((path) => (whole ? (records.modules.get(path) ?? null) : null)),
+    ...tensors.map((tensor, row) => (row < done ? (records.tensors.get(tensor.name) ?? null) : null)),
+    ...own.map((path) => (whole ? (records.modules.get(path) ?? null) : null)),
   ];
   const detail = DETAILS.find(([most]) => rows.length <= most)?.[1] as Detail;
   const parts = (row: number): Float32Array[] => {
-    const tensor = source.tensors[row];
-    const all = tensor
-      ? [tensor]
-      : (members.get(paths[row - source.tensors.length] as string) as FakeTensor[]);
-    return (tensor ? all.filter((one) => !one.error) : readable(all)).map((one) => one.data());
+    const tensor = tensors[row];
+    const all = tensor ? [tensor] : readable(members.get(own[row - tensors.length] as string) ?? []);
+    return all.map((one) => one.data());
   };
   const arrays: Record<string, Packed> = {
-    ...codes(source, paths, detail),
+    ...facts(source, [...members.keys()], detail),
+    slot: slots,
     summarised: Uint8Array.from(rows, (record) => (record ? 1 : 0)),
     ...statistics(source, rows),
     ...histograms(rows, parts, detail),
   };
-  const pictures = picturesOf(source, rows, detail);
-  return safetensors(arrays, pictures);
+  return safetensors(arrays, picturesOf(source, rows, detail));
 }
 
-function codes(source: FakeSource, paths: string[], detail: Detail): Record<string, Packed> {
-  const kindAt = new Map(source.modules.map((module) => [module.path, module.kind]));
-  const kinds = [...source.tensors.map((t) => t.kind), ...paths.map((path) => kindAt.get(path) ?? "")];
-  const dtypes = source.tensors.map((t) => t.dtype);
-  const roles = source.tensors.map((t) => t.role);
-  const shapes = source.tensors.map((t) => JSON.stringify(t.shape));
-  const table = (values: string[]): string[] => [...new Set(values)].sort();
-  const encode = (values: string[]): number[] => {
-    const code = new Map(table(values).map((value, at) => [value, at]));
-    return values.map((value) => code.get(value) as number);
-  };
+/** A module that holds one tensor shares its place in the arrays; the others, `own`, come behind the tensors. */
+function placeModules(
+  source: FakeSource,
+  members: Map<string, FakeTensor[]>,
+): { slots: Int32Array; own: string[] } {
   const rowOf = new Map(source.tensors.map((tensor, row) => [tensor.name, row]));
+  const own: string[] = [];
+  const slots = Int32Array.from(members, ([path, inside]) => {
+    const [only] = inside;
+    if (inside.length === 1 && only && only.sharedWith === undefined) return rowOf.get(only.name) as number;
+    return source.tensors.length + own.push(path) - 1;
+  });
+  return { slots, own };
+}
+
+/** What is known without looking at weights: the index, and places in its tables. */
+function facts(source: FakeSource, modules: string[], detail: Detail): Record<string, Packed> {
+  const { tensors } = source;
+  const rowOf = new Map(tensors.map((tensor, row) => [tensor.name, row]));
+  const kindAt = new Map(source.modules.map((module) => [module.path, module.kind]));
   const shared: Record<string, number> = {};
   const errors: Record<string, string> = {};
-  source.tensors.forEach((tensor, row) => {
+  tensors.forEach((tensor, row) => {
     if (tensor.sharedWith !== undefined) shared[row] = rowOf.get(tensor.sharedWith) as number;
     if (tensor.error) errors[row] = tensor.error;
   });
+  const shapes = tabulate(tensors.map((t) => JSON.stringify(t.shape)));
+  const dtypes = tabulate(tensors.map((t) => t.dtype));
+  const roles = tabulate(tensors.map((t) => t.role));
+  const kinds = tabulate([...tensors.map((t) => t.kind), ...modules.map((path) => kindAt.get(path) ?? "")]);
   const index = {
     version: 1,
     name: source.name,
-    tensors: source.tensors.length,
-    modules: paths.length,
-    names: packNames(source.tensors.map((t) => t.name)),
-    shapes: table(shapes).map((shape) => JSON.parse(shape) as number[]),
-    dtypes: table(dtypes),
-    roles: table(roles),
-    kinds: table(kinds),
+    tensors: tensors.length,
+    modules: modules.length,
+    names: packNames(tensors.map((t) => t.name)),
+    shapes: shapes.table.map((text) => JSON.parse(text) as number[]),
+    dtypes: dtypes.table,
+    roles: roles.table,
+    kinds: kinds.table,
     shared,
     errors,
     thumbnail: detail.thumbnail,
     profile: detail.profile,
   };
-  return {
-    index: new TextEncoder().encode(JSON.stringify(index)),
-    shape: Uint16Array.from(encode(shapes)),
-    dtype: Uint8Array.from(encode(dtypes)),
-    role: Uint8Array.from(encode(roles)),
-    kind: Uint16Array.from(encode(kinds)),
-  };
+  const arrays: Record<string, Packed> = { index: new TextEncoder().encode(JSON.stringify(index)) };
+  for (const [name, { table, codes }] of Object.entries({
+    shape: shapes,
+    dtype: dtypes,
+    role: roles,
+    kind: kinds,
+  })) {
+    if (table.length > 1) arrays[name] = codes;
+  }
+  return arrays;
+}
+
+function tabulate(values: string[]): { table: string[]; codes: Uint16Array } {
+  const table = [...new Set(values)].sort();
+  const code = new Map(table.map((value, at) => [value, at]));
+  return { table, codes: Uint16Array.from(values, (value) => code.get(value) as number) };
 }
 
 /** Names as (number of leading parts shared with the name before, the rest). */
@@ -228,7 +249,7 @@ function histograms(
     const counts = new Float32Array(rows.length * bins);
     const ranges = new Float32Array(rows.length * 2).fill(Number.NaN);
     const tails = new Float32Array(rows.length * 2).fill(Number.NaN);
-    // Modules with one tensor share its record, and so its histogram.
+    // Modules around the same tensors share a record, and so a histogram.
     const counted = new Map<FakeRecord, LocalHistogram>();
     rows.forEach((record, row) => {
       if (!record || finiteCount(record) === 0) return;

@@ -110,7 +110,8 @@ export function bindModel(model: AnyModel, lifetime: AbortSignal): Model {
     const waiting = pending.get(message.id);
     if (!waiting) return;
     pending.delete(message.id);
-    if (message.error) waiting.reject(new RequestFailed(message.error));
+    // A histogram's reply has a field of that name, too: a number.
+    if (typeof message.error === "object") waiting.reject(new RequestFailed(message.error));
     else waiting.resolve({ ...message, buffers: buffers ?? [] });
   };
   model.on("msg:custom", onMessage);
@@ -193,6 +194,6 @@ function same(a: unknown, b: unknown): boolean {
   return a === b || JSON.stringify(a) === JSON.stringify(b);
 }
 
-function isReply(message: unknown): message is { id: string; error?: ErrorBody } {
+function isReply(message: unknown): message is { id: string; error?: ErrorBody | number } {
   return typeof message === "object" && message !== null && "id" in message;
 }

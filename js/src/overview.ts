@@ -156,7 +156,7 @@ function build(index: Index, array: (name: string) => Numbers | null): Overview 
   const tensors = index.tensors;
   const rows = tensors + index.modules;
   const names = unpackNames(index.names);
-  for (const path of modulePaths(names)) names.push(path);
+  if (index.modules > 0) for (const path of modulePaths(names)) names.push(path);
   if (names.length !== rows) throw new Error(`the overview has ${rows} rows but ${names.length} names`);
   const tensorRows = new Map<string, number>();
   const moduleRows = new Map<string, number>();
@@ -309,7 +309,7 @@ const SIZES: ReadonlySet<string> = new Set(["count", "bytes"]);
 
 /** The root, then the modules around the tensors in order of first appearance. */
 function modulePaths(names: readonly string[]): Set<string> {
-  const paths = new Set<string>(names.length > 0 ? [""] : []);
+  const paths = new Set([""]);
   for (const name of names) for (const path of ancestors(name)) paths.add(path);
   return paths;
 }

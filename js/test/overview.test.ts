@@ -49,7 +49,7 @@ test("names and facts come back as they were packed", () => {
       assert.equal(first < 0 ? undefined : overview.names[first], tensor.sharedWith);
       assert.ok(overview.isTensor(row));
     });
-    assert.equal(overview.moduleRowOf(""), source.tensors.length);
+    assert.equal(overview.moduleRowOf(""), source.tensors.length > 0 ? source.tensors.length : -1);
     assert.equal(overview.rowOf("no such path"), -1);
   }
 });
@@ -99,7 +99,8 @@ test("bins and tails hold every finite weight", () => {
     const overview = overviewOf(makeModel(name));
     for (let row = 0; row < overview.rows; row++) {
       const at = (key: string): number => overview.column(key)[row] as number;
-      const finite = overview.error(row) ? 0 : at("count") - at("nan") - at("inf");
+      // What cannot be read has a size and no mean.
+      const finite = Number.isNaN(at("mean")) ? 0 : at("count") - at("nan") - at("inf");
       const histogram = overview.histogram(row);
       const log = overview.logHistogram(row);
       if (finite === 0) {
@@ -150,10 +151,25 @@ test("what the scan has not come to is marked, and its size is known all the sam
   assert.ok(overview.thumbnail(1));
 });
 
-test("a model without tensors has its root", () => {
+test("a model without tensors has no rows", () => {
   assert.equal(emptyOverview().rows, 0);
-  const overview = overviewOf(makeModel("empty"));
-  assert.deepEqual([overview.tensors, overview.rows], [0, 1]);
+  assert.equal(overviewOf(makeModel("empty")).rows, 0);
+});
+
+test("a module around one tensor has that tensor's numbers", () => {
+  const overview = overviewOf(makeModel("edge"));
+  for (const key of ["std", "max", "count", "nan"]) {
+    const column = overview.column(key);
+    assert.equal(column[overview.moduleRowOf("plain")], column[overview.rowOf("plain.weight")]);
+  }
+  assert.deepEqual(
+    overview.histogram(overview.moduleRowOf("plain")),
+    overview.histogram(overview.rowOf("plain.weight")),
+  );
+  assert.equal(overview.column("count")[overview.moduleRowOf("nonfinite")], 960 + 64 + 64);
+  // Tied weights count once: the module of the further name holds nothing.
+  assert.equal(overview.column("count")[overview.moduleRowOf("tied")], 640);
+  assert.equal(overview.column("count")[overview.moduleRowOf("tied.head")], 0);
 });
 
 test("the overview of 20 000 tensors parses at once", () => {

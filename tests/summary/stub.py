@@ -20,7 +20,8 @@ def ref_of(
 ) -> TensorRef:
     def read(index: Index) -> torch.Tensor:
         before_read(index)
-        return tensor.detach()[index]
+        # Sparse tensors cannot even be indexed by an ellipsis.
+        return tensor.detach() if index is ... else tensor.detach()[index]
 
     return TensorRef(
         name,

@@ -21,16 +21,21 @@ from weightwidget.summary.tree import ancestors
 DATA = json.loads((Path(__file__).parents[1] / "protocol" / "query.json").read_text("utf-8"))
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
-WORDS = st.sampled_from(
-    ["std", "count", "foo", "name", "kind", "shape", "ndim", ">", "<=", "!=", ":", "..", "|", "-", "!", '"', "\\", "["]
-    + ["]", "*", "?", "0.1", "50%", "1M", "x", "8x*", "weight", " ", "\t", "é", "\U0001f9e0", "\0", "İ", "Σ"]
-)
+# fmt: off
+WORDS = st.sampled_from([
+    "std", "count", "foo", "name", "kind", "shape", "ndim", ">", "<=", "!=", ":", "..", "|", "-", "!",
+    "[", "]", "*", "?", "0.1", "50%", "1M", "x", "8x*", "weight", '"', "\\", " ", "\t", "\0", "é", "\U0001f9e0",
+    "İ", "Σ",
+])
+# fmt: on
 QUERIES = ANY_TEXT | st.lists(WORDS, max_size=12).map("".join)
 
 
 def table(names: list[str]) -> TensorTable:
     n = len(names)
-    return TensorTable(names, [["Net"]] * n, ["weight"] * n, ["float32"] * n, [(2, 3)] * n, {"std": np.ones(n)})
+    return TensorTable(
+        names, [["Net"]] * n, ["weight"] * n, ["float32"] * n, [(2, 3)] * n, {"std": np.ones(n)}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +66,8 @@ def test_shared_case(case: dict[str, Any], shared: TensorTable) -> None:
 def test_never_raises(text: str, names: list[str]) -> None:
     query = compile_query(text)
     passes = query.matches(table(names))
-    assert passes.dtype == bool and passes.shape == (len(names),)
+    assert passes.dtype == bool
+    assert passes.shape == (len(names),)
 
 
 @given(ANY_TEXT)
@@ -118,7 +124,9 @@ def test_every_statistic_can_be_asked_for() -> None:
 def test_float32_columns_agree_with_float64_ones() -> None:
     values = np.random.default_rng(0).normal(size=200)
     wide = TensorTable([""] * 200, [[]] * 200, [""] * 200, [""] * 200, [()] * 200, {"std": values})
-    narrow = TensorTable([""] * 200, [[]] * 200, [""] * 200, [""] * 200, [()] * 200, {"std": np.float32(values)})
+    narrow = TensorTable(
+        [""] * 200, [[]] * 200, [""] * 200, [""] * 200, [()] * 200, {"std": np.float32(values)}
+    )
     for value in values:
         for operator in ("<", "<=", ">", ">=", "=", "!="):
             query = compile_query(f"std{operator}{value!r}")

@@ -60,7 +60,8 @@ def test_groups_are_disjoint_runs_of_numbers(names: list[str]) -> None:
     for node in build_tree(names).walk():
         last = 0
         for start, stop in node.groups:
-            assert last <= start and stop - start >= 3 and stop <= len(node.children)
+            assert last <= start <= stop - 3
+            assert stop <= len(node.children)
             assert all(child.label.split(".")[0].isdigit() for child in node.children[start:stop])
             last = stop
 

@@ -1,7 +1,7 @@
 """Patterns over text as a shell has them: ``*``, ``?``, ``[abc]``, ``[a-c]``, ``[!abc]``.
 
-Own rather than `fnmatch` so that the front end (`js/src/query/glob.ts`) does exactly the same, and because quoted
-characters stand for themselves. No pattern takes exponential time.
+Own rather than `fnmatch` so that the front end (`js/src/query/glob.ts`) does exactly the same, and because
+quoted characters stand for themselves. No pattern takes exponential time.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 
 def fold(text: str) -> str:
-    """Lower case, character by character: the final sigma, which depends on its neighbours, is as the other one."""
+    """Turn to lower case, character by character.
+
+    The final sigma, which depends on its neighbours, becomes as the other one.
+    """
     return text.lower().replace("ς", "σ")
 
 
@@ -52,8 +55,8 @@ def compile_glob(text: str, mask: str, whole: bool) -> Glob:
     whole
         Whether a pattern without wildcards must be the whole text or may be found inside it.
     """
-    # Parts between stars. Each part after the first is matched at its first place and never tried again at another:
-    # enough for a star, and the time stays within length of pattern times length of text.
+    # Parts between stars. Each part after the first is matched at its first place and never tried again at
+    # another: enough for a star, and the time stays within length of pattern times length of text.
     parts = [""]
     live = False
     at = 0
@@ -83,7 +86,7 @@ def compile_glob(text: str, mask: str, whole: bool) -> Glob:
 
 
 def _class_end(mask: str, start: int) -> int:
-    """Place of the bracket that closes the class opened at `start`; -1 if none does, and it is an ordinary bracket."""
+    """Find the bracket that closes the class opened at `start`; -1 if it is an ordinary bracket."""
     at = start + 1
     if mask[at : at + 1] == "!":
         at += 1

@@ -150,14 +150,14 @@ def _unsuitable(ref: TensorRef) -> str:
 def _unsuitable_type(dtype: torch.dtype) -> str:
     if dtype.is_complex:
         return f"{dtype_name(dtype)} weights have no order: summarise .real, .imag or .abs() of them."
+    if dtype_name(dtype).startswith(("qint", "quint")):
+        return "quantised weights are summarised after .dequantize()."
     if dtype not in _REAL:
         return f"weights of type {dtype_name(dtype)} cannot be read as numbers: convert them to float32 first."
     return ""
 
 
 def _unsuitable_tensor(tensor: torch.Tensor) -> str:
-    if tensor.is_quantized:
-        return "quantised weights are summarised after .dequantize()."
     if tensor.layout != torch.strided:
         return "sparse weights are summarised after .to_dense()."
     if tensor.device.type == "meta":

@@ -1,31 +1,31 @@
-"""The filter language: text to predicate. Pure; `js/src/query.ts` follows the same rules.
+r"""The filter language: text to predicate. Pure; `js/src/query.ts` follows the same rules.
 
 Terms are separated by spaces and must all hold. Case does not matter.
 
-=====================================  ===========================================================================
-``attention``                          the name contains it
-``*.query.weight``                     the whole name fits the pattern: ``*`` any text (dots too), ``?`` one character,
-                                       ``[ab]`` ``[a-c]`` ``[!a]`` one of these
-``"a b"``                              the same with spaces and special characters; ``\\"`` and ``\\\\`` inside
-``name:...``                           as the bare word
-``kind:Conv2d``                        class of the module that owns it, or of any module around that; patterns work
-``role:bias`` ``dtype:bf16``           exactly this role or stored type; patterns work
-``shape:384x*``                        the shape as text fits; ``*`` crosses axes; ``shape:scalar``
-``ndim=2``                             number of axes
-``std>0.1`` ``sparsity>=50%``          a statistic compared by ``< <= > >= = !=``; ``%`` divides by 100, ``k M G T``
-``count>1M`` ``bytes>1MB``             multiply by powers of 1000, with a ``B`` too for bytes
-``std:0.1..0.5`` ``std:..0.5``         a statistic within a range, ends included
-``-term`` ``!term``                    not
-``conv|fc`` ``kind:Conv2d|Linear``     either
-=====================================  ===========================================================================
+===================================  =====================================================================
+``attention``                        the name contains it
+``*.query.weight``                   the whole name fits: ``*`` any text (dots too), ``?`` one character,
+                                     ``[ab]`` ``[a-c]`` ``[!a]`` one of these
+``"a b"``                            the name contains it, special characters too; ``\"`` and ``\\`` inside
+``name:...``                         as the bare word
+``kind:Conv2d``                      class of the module that owns it, or of any around that; patterns work
+``role:bias`` ``dtype:bf16``         exactly this role or stored type; patterns work
+``shape:384x*``                      the shape as text fits; ``*`` crosses axes; ``shape:scalar``
+``ndim=2``                           number of axes
+``std>0.1`` ``sparsity>=50%``        a statistic compared by ``< <= > >= = !=``; ``%`` divides by 100,
+``count>1M`` ``bytes>1MB``           ``k M G T`` multiply by powers of 1000, with a ``B`` too for bytes
+``std:0.1..0.5`` ``std:..0.5``       a statistic within a range, ends included
+``-term`` ``!term``                  not
+``conv|fc`` ``kind:Conv2d|Linear``   either
+===================================  =====================================================================
 
 A term that is unfinished or wrong does not filter; `Query.error` says what is wrong with it.
 
-Two numbers count as equal if they differ by less than a millionth: ``max<=0.001`` holds for the float32 nearest to
-0.001, and the front end, which has some statistics in float32, agrees with Python. Counts are compared exactly.
+Two numbers count as equal if they differ by less than a millionth: ``max<=0.001`` holds for the float32
+nearest to 0.001, and rounding never makes the front end and Python disagree. Counts are compared exactly.
 
-A statistic that is not known (NaN) is unequal to every number: it passes ``!=`` and fails every other comparison,
-as in NumPy and pandas.
+A statistic that is not known (NaN) is unequal to every number: it passes ``!=`` and fails every other
+comparison, as in NumPy and pandas.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ import numpy.typing as npt
 
 from weightwidget.summary.glob import Glob, compile_glob, fold
 from weightwidget.summary.table import STATISTICS
+from weightwidget.summary.terms import OPERATOR, Term, is_number_key, terms_of
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Column: TypeAlias = npt.NDArray[np.float64]
@@ -62,13 +63,7 @@ _DTYPES = {
 }
 _UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 
-_SPACE = " \t\n\r\v\f\u00a0"
-_OPERATOR = "<=|>=|!=|==|=|<|>|≤|≥|≠"
-_KEYED = re.compile(rf"([a-z_][a-z0-9_]*)(:|{_OPERATOR})")
-_LONE_KEY = re.compile(r"[-!]*([a-z_][a-z0-9_]*)")
-_STARTS_OPERATOR = re.compile(f"(?:{_OPERATOR})")
-_ENDS_OPERATOR = re.compile(rf"[-!]*([a-z_][a-z0-9_]*)(?:{_OPERATOR})")
-_STARTS_NUMBER = re.compile(r"[-+−]?\.?[0-9]")
+_KEYED = re.compile(rf"([a-z_][a-z0-9_]*)(:|{OPERATOR})")
 _NUMBER = re.compile(r"([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?)(?:(%)|([kmgt]?)(b?))")
 _SHAPE = re.compile(r"scalar|[0-9x*?]+")
 _SAME = {"==": "=", "≤": "<=", "≥": ">=", "≠": "!="}
@@ -118,7 +113,7 @@ class Query:
     _predicates: tuple[Predicate, ...]
 
     def matches(self, tensors: TensorTable) -> Mask:
-        """Which tensors pass.
+        """Tell which tensors pass.
 
         Returns
         -------
@@ -131,47 +126,24 @@ class Query:
         return passes
 
 
-class _Fault(Exception):
+class _FaultyTermError(Exception):
     """A term that does not filter; the message is for its writer."""
-
-
-@dataclass(frozen=True)
-class _Term:
-    """A term, folded to lower case. `mask` is `text` with NUL for what was quoted: it has only live operators."""
-
-    raw: str
-    text: str
-    mask: str
-    closed: bool = True
-
-    def cut(self, start: int, stop: int | None = None) -> _Term:
-        return _Term(self.raw, self.text[start:stop], self.mask[start:stop])
-
-    def split(self, separator: str) -> list[_Term]:
-        parts, start = [], 0
-        while (at := self.mask.find(separator, start)) >= 0:
-            parts.append(self.cut(start, at))
-            start = at + len(separator)
-        return [*parts, self.cut(start)]
-
-    def glued(self, other: _Term) -> _Term:
-        return _Term(f"{self.raw} {other.raw}", self.text + other.text, self.mask + other.mask, other.closed)
 
 
 def compile_query(text: str) -> Query:
     """Compile a query. Never raises: what is wrong with it is in `Query.error`."""
     predicates: list[Predicate] = []
     errors: list[str] = []
-    for term in _glue(_split(text)):
+    for term in terms_of(text):
         try:
             predicates.append(_compile_term(term))
-        except _Fault as fault:
+        except _FaultyTermError as fault:  # noqa: PERF203 - a query has a handful of terms
             errors.append(f"“{_clip(term.raw)}”{fault}")
     return Query(text, errors[0] if errors else "", tuple(predicates))
 
 
 def within_facets(tensors: TensorTable, facets: Mapping[str, Sequence[float]]) -> Mask:
-    """Which tensors lie within all ranges ``{statistic: (low, high)}``, ends included. NaN lies in none."""
+    """Tell which tensors lie within all ranges ``{statistic: (low, high)}``, ends included; NaN does not."""
     passes = np.ones(len(tensors.names), bool)
     for key, (low, high) in facets.items():
         passes &= _in_range(_column(tensors, key), low, high, key in _EXACT)
@@ -179,63 +151,17 @@ def within_facets(tensors: TensorTable, facets: Mapping[str, Sequence[float]]) -
 
 
 def quote(name: str) -> str:
-    """The query that finds a text literally, whatever characters it has."""
+    """Write the query that finds a text literally, whatever characters it has."""
     escaped = name.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
 
-# -- text to terms ----------------------------------------------------------------------------------------------------
+# -- terms to predicates -------------------------------------------------------------------------------------
 
 
-def _split(query: str) -> list[_Term]:
-    terms: list[_Term] = []
-    raw = text = mask = ""
-    quoted = escaped = False
-    for char in [*query, " "]:
-        if not quoted and char in _SPACE:
-            if raw:
-                terms.append(_Term(raw, text, mask))
-            raw = text = mask = ""
-            continue
-        raw += char
-        if quoted and not escaped and char == "\\":
-            escaped = True
-        elif char == '"' and not escaped:
-            quoted = not quoted
-        else:
-            folded = fold(char)
-            text += folded
-            mask += "\0" * len(folded) if quoted else folded
-            escaped = False
-    if raw:  # the last quote is still open; the space that ends the text was taken into it
-        terms.append(_Term(raw[:-1], text, mask, closed=False))
-    return terms
-
-
-def _glue(terms: list[_Term]) -> list[_Term]:
-    """Join what was written with spaces around the operator: ``std > 0.1``."""
-    out: list[_Term] = []
-    for term in terms:
-        before = out[-1] if out else None
-        if before is not None and before.closed:
-            key = _LONE_KEY.fullmatch(before.mask)
-            if key and _is_number(key[1]) and _STARTS_OPERATOR.match(term.mask):
-                out[-1] = before.glued(term)
-                continue
-            key = _ENDS_OPERATOR.fullmatch(before.mask)
-            if key and _is_number(key[1]) and _STARTS_NUMBER.match(term.mask):
-                out[-1] = before.glued(term)
-                continue
-        out.append(term)
-    return out
-
-
-# -- terms to predicates ----------------------------------------------------------------------------------------------
-
-
-def _compile_term(term: _Term) -> Predicate:
+def _compile_term(term: Term) -> Predicate:
     if not term.closed:
-        raise _Fault(' is not finished: close the quote with "')
+        raise _FaultyTermError(' is not finished: close the quote with "')
     negated = False
     body = term
     while body.mask[:1] in ("-", "!"):
@@ -251,15 +177,17 @@ def _compile_term(term: _Term) -> Predicate:
     return _not(predicate) if negated else predicate
 
 
-def _compile_keyed(key: str, operator: str, value: _Term) -> Predicate:
+def _compile_keyed(key: str, operator: str, value: Term) -> Predicate:
     if key in TEXT_KEYS:
         if operator not in (":", "=", "!="):
-            raise _Fault(f": {key} is text, not a number; write {key}:…")
+            raise _FaultyTermError(f": {key} is text, not a number; write {key}:…")
         examples = {"kind": "Linear", "role": "bias", "dtype": "float32", "shape": "384x*", "name": "weight"}
-        predicate = _compile_text(key, value, f" is not finished: write what to look for, as in {key}:{examples[key]}")
+        predicate = _compile_text(
+            key, value, f" is not finished: write what to look for, as in {key}:{examples[key]}"
+        )
         return _not(predicate) if operator == "!=" else predicate
-    if not _is_number(key):
-        raise _Fault(_unknown(key, operator))
+    if not is_number_key(key):
+        raise _FaultyTermError(_unknown(key, operator))
     exact = key in _EXACT
     if operator == ":":
         ranges = [_range(key, part) for part in value.split("|")]
@@ -267,15 +195,19 @@ def _compile_keyed(key: str, operator: str, value: _Term) -> Predicate:
             [_in_range(_column(tensors, key), low, high, exact) for low, high in ranges], len(tensors.names)
         )
     if not value.text:
-        raise _Fault(f" is not finished: write a number after it, as in {key}{operator}{_example(key)}")
+        raise _FaultyTermError(
+            f" is not finished: write a number after it, as in {key}{operator}{_example(key)}"
+        )
     number = _number(key, value.text)
     return lambda tensors: _compare(_column(tensors, key), operator, number, exact)
 
 
-def _compile_text(key: str, value: _Term, unfinished: str) -> Predicate:
+def _compile_text(key: str, value: Term, unfinished: str) -> Predicate:
     parts = [part for part in value.split("|") if part.text]
     if not parts:
-        raise _Fault(unfinished if value.text == "" else " is not finished: write something beside the |")
+        raise _FaultyTermError(
+            unfinished if value.text == "" else " is not finished: write something beside the |"
+        )
     globs = [_text_glob(key, part) for part in parts]
     return lambda tensors: np.fromiter(
         (any(glob.matches(text) for text in texts for glob in globs) for texts in _texts(key, tensors)),
@@ -284,19 +216,19 @@ def _compile_text(key: str, value: _Term, unfinished: str) -> Predicate:
     )
 
 
-def _text_glob(key: str, part: _Term) -> Glob:
+def _text_glob(key: str, part: Term) -> Glob:
     text, mask = part.text, part.mask
     if key == "dtype" and text in _DTYPES:
         text = mask = _DTYPES[text]
     elif key == "shape":
         text = mask = text.replace("×", "x").replace(",", "x")
         if not _SHAPE.fullmatch(text):
-            raise _Fault(": a shape is written as 384x1536, with * for any; scalar for no axes")
+            raise _FaultyTermError(": a shape is written as 384x1536, with * for any; scalar for no axes")
     return compile_glob(text, mask, whole=key != "name")
 
 
 def _texts(key: str, tensors: TensorTable) -> Sequence[Sequence[str]]:
-    """The folded texts of each tensor that a key looks at."""
+    """List the folded texts of each tensor that a key looks at."""
     if key == "kind":
         return [[fold(kind) for kind in kinds if kind] for kinds in tensors.kinds]
     if key == "shape":
@@ -305,9 +237,11 @@ def _texts(key: str, tensors: TensorTable) -> Sequence[Sequence[str]]:
     return [[fold(text)] for text in column]
 
 
-def _range(key: str, part: _Term) -> tuple[float, float]:
+def _range(key: str, part: Term) -> tuple[float, float]:
     if part.text in ("", ".."):
-        raise _Fault(f" is not finished: write a range after it, as in {key}:{_example(key)}..{_example(key, True)}")
+        raise _FaultyTermError(
+            f" is not finished: write a range after it, as in {key}:{_example(key)}..{_example(key, True)}"
+        )
     at = part.mask.find("..")
     if at < 0:
         number = _number(key, part.text)
@@ -316,21 +250,23 @@ def _range(key: str, part: _Term) -> tuple[float, float]:
     low = _number(key, low_text) if low_text else -np.inf
     high = _number(key, high_text) if high_text else np.inf
     if low > high:
-        raise _Fault(f" holds for nothing: write the lower end first, {key}:{high_text}..{low_text}")
+        raise _FaultyTermError(
+            f" holds for nothing: write the lower end first, {key}:{high_text}..{low_text}"
+        )
     return low, high
 
 
 def _number(key: str, text: str) -> float:
     found = _NUMBER.fullmatch(text.replace("−", "-"))
     if not found:
-        raise _Fault(f": “{_clip(text)}” is not a number; write one such as 0.1, 50% or 1M")
+        raise _FaultyTermError(f": “{_clip(text)}” is not a number; write one such as 0.1, 50% or 1M")
     digits, percent, unit, byte = found.groups()
     if byte and key != "bytes":
-        raise _Fault(f": {key} is not in bytes; leave out the B")
+        raise _FaultyTermError(f": {key} is not in bytes; leave out the B")
     return float(digits) / 100 if percent else float(digits) * _UNITS[unit or ""]
 
 
-# -- numbers ----------------------------------------------------------------------------------------------------------
+# -- numbers -------------------------------------------------------------------------------------------------
 
 
 def _column(tensors: TensorTable, key: str) -> Column:
@@ -341,12 +277,13 @@ def _column(tensors: TensorTable, key: str) -> Column:
 
 
 def _equal(column: Column, number: float, exact: bool) -> Mask:
-    equal = column == number
+    equal: Mask = column == number
     if exact or not np.isfinite(number):
         return equal
     with np.errstate(invalid="ignore", over="ignore"):
         near = np.abs(column - number) <= TOLERANCE * np.maximum(np.abs(column), abs(number))
-    return equal | (near & np.isfinite(column))
+    within: Mask = near & np.isfinite(column)
+    return equal | within
 
 
 def _compare(column: Column, operator: str, number: float, exact: bool) -> Mask:
@@ -375,11 +312,7 @@ def _any(masks: Sequence[Mask], length: int) -> Mask:
     return np.logical_or.reduce(masks) if masks else np.zeros(length, bool)
 
 
-# -- messages ---------------------------------------------------------------------------------------------------------
-
-
-def _is_number(key: str) -> bool:
-    return key == "ndim" or key in STATISTICS
+# -- messages ------------------------------------------------------------------------------------------------
 
 
 def _example(key: str, upper: bool = False) -> str:
@@ -399,7 +332,7 @@ def _unknown(key: str, operator: str) -> str:
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:
-    """The known word that begins like this one, else the one fewest edits away; empty if none is near."""
+    """Find the known word that begins like this one, else the one fewest edits away; "" if none is near."""
     if len(word) > 20:
         return ""
     for candidate in known:
@@ -411,7 +344,7 @@ def _nearest(word: str, known: Sequence[str]) -> str:
 
 
 def _distance(a: str, b: str) -> int:
-    """Levenshtein distance."""
+    """Count the edits between two words (Levenshtein)."""
     row = list(range(len(b) + 1))
     for i, x in enumerate(a):
         above = row

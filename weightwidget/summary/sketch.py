@@ -65,11 +65,12 @@ class Component:
             return values, values
         negative = self.keys >= 0x8000
         magnitude = (self.keys & 0x7FFF).astype(np.uint32)
+        beyond = magnitude >= 0x7F80  # more than float32 holds
+        magnitude[beyond] = 0
         inner = (magnitude << 16).view(np.float32).astype(np.float64)
         outer = ((magnitude + 1) << 16).view(np.float32).astype(np.float64)
         # The innermost bin holds what is exactly at the shift, zeros above all (and all within 1e-40 of it).
         outer[magnitude == 0] = 0.0
-        beyond = magnitude >= 0x7F80  # more than float32 holds
         inner[beyond] = np.finfo(np.float32).max
         outer[beyond] = np.inf
         low = np.where(negative, -outer, inner) / self.scale + self.shift

@@ -156,11 +156,13 @@ class _Pass:
         self._scratch: dict[tuple[str, torch.Size], torch.Tensor] = {}
 
     def run(self, cancelled: Callable[[], bool], advance: Callable[[int], None]) -> Self:
-        for block, top, left in self.blocks:
-            if cancelled():
-                raise Cancelled
-            self.add(block, top, left)
-            advance(block.numel())
+        # Sums beyond float64 are found and mended afterwards.
+        with np.errstate(over="ignore", invalid="ignore"):
+            for block, top, left in self.blocks:
+                if cancelled():
+                    raise Cancelled
+                self.add(block, top, left)
+                advance(block.numel())
         return self
 
     def add(self, block: torch.Tensor, top: int, left: int) -> None:

@@ -1,8 +1,8 @@
 """From names of tensors to the tree of layers. Pure; `js/src/tree.ts` follows the same rules.
 
-Names split at dots; the root is ``""``. A module that holds nothing but one other module is drawn as one row with it
-(``encoder.layer``). Children keep the order in which they first appear. A path may name a tensor and a module: both
-are in the tree. Runs of equal numbered siblings can be folded: see `Node.groups`.
+Names split at dots; the root is ``""``. A module that holds nothing but one other module is drawn as one row
+with it (``encoder.layer``). Children keep the order in which they first appear. A path may name a tensor and
+a module: both are in the tree. Runs of equal numbered siblings can be folded: see `Node.groups`.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Node:
     children
         In order of first appearance; empty for tensors.
     groups
-        Runs ``(start, stop)`` within `children`: at least three neighbours with numbers for names whose subtrees have
-        the same names, shapes and classes.
+        Runs ``(start, stop)`` within `children`: at least three neighbours with numbers for names whose
+        subtrees have the same names, shapes and classes.
     """
 
     path: str
@@ -47,14 +47,14 @@ class Node:
     groups: list[tuple[int, int]] = field(default_factory=list)
 
     def walk(self) -> Iterator[Node]:
-        """The node and all below it, parents before children."""
+        """Yield the node and all below it, parents before children."""
         yield self
         for child in self.children:
             yield from child.walk()
 
 
 def ancestors(path: str) -> tuple[str, ...]:
-    """Paths of the modules that contain a tensor or module, the root first; the last one owns it.
+    """List the modules that contain a tensor or module, the root first; the last one owns it.
 
     The root itself, and a tensor whose name is empty, give ``("",)``.
     """
@@ -68,7 +68,7 @@ def ancestors(path: str) -> tuple[str, ...]:
 
 
 def members(names: Iterable[str]) -> dict[str, list[str]]:
-    """The tensors below every module, in the given order.
+    """List the tensors below every module, in the given order.
 
     Parameters
     ----------
@@ -78,8 +78,8 @@ def members(names: Iterable[str]) -> dict[str, list[str]]:
     Returns
     -------
     dict
-        Path of a module to the names of the tensors in it, at any depth. The root comes first, then the modules in
-        order of first appearance.
+        Path of a module to the names of the tensors in it, at any depth. The root comes first, then the
+        modules in order of first appearance.
     """
     found: dict[str, list[str]] = {"": []}
     for name in names:
@@ -134,7 +134,7 @@ def _find_groups(root: Node, shapes: Mapping[str, Sequence[int]], kinds: Mapping
     numbers: dict[tuple[object, ...], int] = {}
 
     def signature(node: Node) -> int:
-        """A number that two nodes share exactly if they are alike but for their own names."""
+        """Give a number that two nodes share exactly if they are alike but for their own names."""
         if node.kind == "tensor":
             content: tuple[object, ...] = ("tensor", tuple(shapes.get(node.path, ())))
         else:

@@ -33,6 +33,7 @@ export const ROW_REACH = 3.5;
 export function colourScale(kind: ColorScale, spread: Spread): ColourScale {
   const full = spread.absmax > 0 && Number.isFinite(spread.absmax) ? spread.absmax : 1;
   const linear = { kind, linear: 0 };
+  if (spread.absmax === 0) return { ...linear, kind: "full", limit: full, note: "every weight is 0" };
   switch (kind) {
     case "full":
       return { ...linear, limit: full, note: "± largest magnitude" };

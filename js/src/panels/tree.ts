@@ -117,19 +117,19 @@ export function treePanel(store: Store): HTMLElement {
   };
   scroller.addEventListener("scroll", draw, { passive: true });
 
-  const scrollTo = (at: number): void => {
+  const scrollTo = (at: number, centre = false): void => {
     const top = at * ROW_HEIGHT;
     const height = scroller.clientHeight;
     const from = scroller.scrollTop;
     if (top >= from && top + ROW_HEIGHT <= from + height) return;
     const far = top < from - height || top > from + 2 * height;
-    if (far) scroller.scrollTop = top - (height - ROW_HEIGHT) / 2;
+    if (centre || far) scroller.scrollTop = top - (height - ROW_HEIGHT) / 2;
     else scroller.scrollTop = top < from ? top : top + ROW_HEIGHT - height;
   };
 
   const showKept = (): void => {
     const at = kept ? rowOfKey(kept.key) : -1;
-    if (at >= 0 && scroller.clientHeight > 0) scrollTo(at);
+    if (at >= 0 && scroller.clientHeight > 0) scrollTo(at, true);
   };
   for (const gesture of ["wheel", "pointerdown", "keydown"] as const) {
     scroller.addEventListener(
@@ -148,7 +148,7 @@ export function treePanel(store: Store): HTMLElement {
     pending = null;
     if (node.kind !== "group") {
       ownSelection = node.path;
-      selected.value = node.path;
+      store.select(node.path);
     }
     redraw();
   };

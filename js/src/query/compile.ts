@@ -1,4 +1,4 @@
-/** Terms to predicates. Mirrors the second half of weightwidget/summary/query.py, which documents the language. */
+/** Terms to predicates. Mirrors weightwidget/summary/query.py, which documents the language. */
 
 import type { Overview } from "../overview";
 import { STATISTICS } from "../statistics";

@@ -1,4 +1,4 @@
-/** Text of a query to terms. Mirrors the first half of weightwidget/summary/query.py. */
+/** Text of a query to terms. Mirrors weightwidget/summary/terms.py. */
 
 import { STATISTIC } from "../statistics";
 import { fold } from "./glob";

@@ -43,9 +43,8 @@ function axisControl(state: HeatmapState, matrix: MatrixInfo, axis: number): HTM
   for (const [value, text] of Object.entries(PARTS)) select.append(h("option", { value }, text));
   select.value = partOf(matrix, axis);
   select.addEventListener("change", () => draw(state, matrix, axis, select.value as Part));
-  const label = h("span", { class: "ww-soft", title: `axis ${axis} has size ${size}` }, `${axis}`);
-  const count = h("span", { class: "ww-number" }, formatCount(size));
-  const control = h("span", { class: "ww-hm-axis" }, label, count, select);
+  const label = h("span", { class: "ww-soft" }, `axis ${axis} (${formatCount(size)})`);
+  const control = h("span", { class: "ww-hm-axis" }, label, select);
   if (partOf(matrix, axis) === "step" && size > 1) {
     const common = { min: 0, max: size - 1, step: 1, "data-axis": axis };
     const slider = h("input", { ...common, type: "range", "aria-label": `position on axis ${axis}` });

@@ -65,7 +65,9 @@ function drawTicks(context: CanvasRenderingContext2D, { v, geometry: { room }, i
   }
   context.textAlign = "right";
   context.textBaseline = "middle";
-  for (const row of indexTicks(v.y, height / v.sy, v.rows, v.sy, 24)) {
+  // The one row of a vector needs no index.
+  const rows = v.rows === 1 ? [] : indexTicks(v.y, height / v.sy, v.rows, v.sy, 24);
+  for (const row of rows) {
     const y = room.y + (row + 0.5 - v.y) * v.sy;
     context.fillText(String(row), room.x - 6, Math.max(y, room.y + 4));
     context.moveTo(room.x - 4, Math.round(y - 0.5) + 0.5);
@@ -151,7 +153,7 @@ function label(
   context.textBaseline = "alphabetic";
   context.textAlign = "left";
   if (geometry.titles) {
-    context.fillText(text, left, top - TICK_ROOM - 3);
+    context.fillText(text, left, top - TICK_ROOM - 3, size);
     context.fillText("0", left, top - 5.5);
   }
   context.textAlign = "right";

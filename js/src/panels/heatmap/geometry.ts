@@ -30,7 +30,7 @@ export const TITLE_ROOM = 14;
 /** Height of a vector's strip. */
 export const STRIP = 24;
 const DIGIT = 6.1;
-const ROW_NORMS = 48;
+const ROW_NORMS = 54;
 const COL_NORMS = 30;
 
 /** @param norms whether norms are known or will be */

@@ -92,7 +92,8 @@ export interface Largest {
 export function largestOf(overview: Overview, matrix: MatrixInfo): Largest | null {
   const low = overview.column("min")[matrix.row] ?? Number.NaN;
   const high = overview.column("max")[matrix.row] ?? Number.NaN;
-  if (!Number.isFinite(low) || !Number.isFinite(high)) return null;
+  // Among weights that are all zero none is the largest.
+  if (!Number.isFinite(low) || !Number.isFinite(high) || (low === 0 && high === 0)) return null;
   const negative = -low > high;
   const position = overview.extremeAt(matrix.row, negative ? "argmin" : "argmax");
   if (!position) return null;

@@ -25,12 +25,12 @@ export function drawOverlay(context: CanvasRenderingContext2D, scene: OverlaySce
   const { v, geometry, inks, hover, pinned } = scene;
   const { room } = geometry;
   const [width, height] = drawnSize(v);
+  const ring = ringAt(scene);
+  if (ring) drawRing(context, inks, ring[0], ring[1]);
   context.save();
   context.beginPath();
   context.rect(room.x - 1, room.y - 1, width + 3, height + 3);
   context.clip();
-  const ring = ringAt(scene);
-  if (ring) drawRing(context, inks, ring[0], ring[1]);
   if (pinned) outline(context, scene, pinned, inks.accent, 2);
   if (hover) {
     crosshair(context, scene, hover);

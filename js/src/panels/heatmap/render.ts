@@ -6,7 +6,7 @@ import type { Rect } from "./geometry";
 import type { Inks } from "./inks";
 import type { MatrixInfo } from "./matrix";
 import type { Painter } from "./picture";
-import { cellText } from "./celltext";
+import { cellText, decimalsFor } from "./celltext";
 import type { HeatmapState } from "./state";
 import { extent, type Tile, tilesIn } from "./tilecache";
 import { drawnSize, levelFor, type Viewport, visibleWindow } from "./viewport";
@@ -57,7 +57,9 @@ export function drawMatrix(context: CanvasRenderingContext2D, scene: Scene): boo
       const unit: [number, number] = [v.rows / picture.height, v.cols / picture.width];
       drawGrid(context, scene, picture, [0, v.rows, 0, v.cols], unit);
     }
-    for (const tile of stopgaps(cache?.all() ?? [], levels, v)) {
+    // In small, tiles would have to leave out pixels.
+    const others = scene.small && thumbnail ? [] : stopgaps(cache?.all() ?? [], levels, v);
+    for (const tile of others) {
       const { canvas, current } = painter.tile(tile, performance.now() - started < PAINTING);
       done &&= current;
       drawTile(context, scene, tile, canvas);
@@ -179,7 +181,8 @@ function drawCells(context: CanvasRenderingContext2D, scene: Scene): void {
   context.font = `${size}px ${inks.mono}`;
   context.textAlign = "center";
   context.textBaseline = "middle";
-  const room4 = Math.floor((v.sx - 4) / (size * 0.603));
+  const decimals = decimalsFor(scale.kind === "row" ? Math.abs(state.largest.value?.value ?? 1) : scale.limit);
+  const characters = Math.floor((v.sx - 4) / (size * 0.603));
   for (const at of tilesIn(v, [0, 0])) {
     const tile = cache?.get(at);
     if (!tile || state.levels.value[0] + state.levels.value[1] > 0) continue;
@@ -192,7 +195,7 @@ function drawCells(context: CanvasRenderingContext2D, scene: Scene): void {
         const outside = range !== null && !(value >= range[0] && value <= range[1]);
         context.fillStyle = outside ? inks.textSoft : ink(painter.colour(value, row));
         const [cx, cy] = [x(col) + v.sx / 2, y(row) + v.sy / 2];
-        if (numbers) context.fillText(cellText(value, room4), cx, cy + 0.5);
+        if (numbers) context.fillText(cellText(value, characters, decimals), cx, cy + 0.5);
         if (!numbers || clipped) sign(context, value, cx, cy, v, numbers);
       }
     }

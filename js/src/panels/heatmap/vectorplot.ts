@@ -1,6 +1,5 @@
 /** The values of a vector along its axis, under its strip: bars, or smallest and largest where a pixel holds many. */
 
-import { formatNumber } from "../../draw/format";
 import { valueTicks } from "../../draw/axis";
 import type { Geometry } from "./geometry";
 import type { Inks } from "./inks";
@@ -49,7 +48,7 @@ export function drawValues(
   context.textAlign = "right";
   context.textBaseline = "middle";
   context.lineWidth = 1;
-  for (const tick of valueTicks([scale.low, scale.high], Math.max(2, Math.floor(room.height / 32)))) {
+  for (const tick of valueTicks([scale.low, scale.high], Math.max(2, Math.floor(room.height / 44)))) {
     const y = room.y + Math.round(scale.y(tick.value) - 0.5) + 0.5;
     context.strokeStyle = tick.value === 0 ? inks.textSoft : inks.border;
     context.globalAlpha = tick.value === 0 ? 1 : 0.6;
@@ -159,9 +158,4 @@ function stroke(context: CanvasRenderingContext2D, x0: number, y0: number, x1: n
   context.moveTo(x0, y0);
   context.lineTo(x1, y1);
   context.stroke();
-}
-
-/** "−0.12 … 0.31" for the label of the plot. */
-export function describeRange({ low, high }: ValueScale): string {
-  return `${formatNumber(low, 2)} … ${formatNumber(high, 2)}`;
 }

@@ -26,7 +26,7 @@ export function brushCount(store: Store, bins: ReadonlySignal<Bins | null>): Rea
   });
 
   let abort = new AbortController();
-  let timer = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const stop = (): void => {
     clearTimeout(timer);
     abort.abort();
@@ -40,7 +40,7 @@ export function brushCount(store: Store, bins: ReadonlySignal<Bins | null>): Rea
     abort = new AbortController();
     const { signal } = abort;
     const path = store.traits.selected.peek();
-    timer = window.setTimeout(() => {
+    timer = setTimeout(() => {
       store.model.request("count", { path, range }, { signal }).then(
         ({ count, total, exact }) => {
           counted.value = { question: asked, answer: { count, total, exact } };

@@ -223,7 +223,7 @@ function ask(store: Store, { of, scale, grid, pixels, latest, answered, failed }
   let before = "";
   let asked = "";
   let abort = new AbortController();
-  let timer = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const stop = (): void => {
     clearTimeout(timer);
     abort.abort();
@@ -258,7 +258,7 @@ function ask(store: Store, { of, scale, grid, pixels, latest, answered, failed }
     };
     // A new tensor is asked for at once; while the view is dragged only its resting places are.
     if (whose !== before) send();
-    else timer = window.setTimeout(send, REST);
+    else timer = setTimeout(send, REST);
     before = whose;
   });
 }
