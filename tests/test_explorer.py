@@ -212,7 +212,7 @@ class TestBadInput:
             WeightExplorer(42)
 
     def test_empty_model(self):
-        with pytest.raises(ValueError, match="no (tensors|parameters|weights)"):
+        with pytest.raises(ValueError, match=r"no (tensors|parameters|weights)"):
             WeightExplorer(nn.ReLU())
 
     def test_missing_path(self, tmp_path: Path):

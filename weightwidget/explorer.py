@@ -8,12 +8,13 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import anywidget
 import traitlets as t
 
 from weightwidget.detail.matrix import check_axes
+from weightwidget.detail.pixels import Aggregate
 from weightwidget.detail.selection import Selection, select
 from weightwidget.outputs.charts import Charts
 from weightwidget.outputs.sidebar import open_sidebar
@@ -36,7 +37,7 @@ STATIC = Path(__file__).parent / "static"
 
 COLOR_SCALES = ("robust", "full", "symlog", "row")
 COLOR_MAPS = ("blue-red", "purple-green", "brown-teal", "grey")
-AGGREGATES = ("absmax", "mean", "std", "min", "max")
+AGGREGATES = get_args(Aggregate)
 
 PATIENCE = 2.0
 """Seconds that a cell waits for the scan, so that the notebook of a small model is whole when the cell ends."""
@@ -319,7 +320,7 @@ class WeightExplorer(anywidget.AnyWidget):
     def _on_message(self, _widget: object, content: Any, _buffers: object) -> None:
         if isinstance(content, dict) and content.get("cancel") == "scan":
             self.cancel()
-        else:
+        elif self._handlers is not None:
             self._handlers.receive(content)
 
     @t.validate("selected")
@@ -366,9 +367,8 @@ class WeightExplorer(anywidget.AnyWidget):
     @t.observe("selected")
     def _on_selected(self, _change: object) -> None:
         # What belongs to the tensor before means nothing in this one.
-        self.window = None
-        self.drawn_axes = None
-        self.index = ()
+        for trait, value in (("window", None), ("drawn_axes", None), ("index", ())):
+            setattr(self, trait, value)
         if self._scan is not None:
             self._scan.prioritise(self.selected)
 

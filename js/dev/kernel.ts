@@ -83,7 +83,17 @@ export function kernel(source: FakeSource, records: Records): (request: Record<s
       const { counts, below, above } = histogramOf(parts(request.path), request.bins, range, request.scale);
       const { zeros, nan, posinf, neginf } = known;
       const exact = byName.has(request.path);
-      const content = { range, below, above, zeros, nan, posinf, neginf, exact, error: exact ? 0 : 0.004 };
+      const content = {
+        range,
+        below,
+        above,
+        zeros,
+        nan,
+        posinf,
+        neginf,
+        exact,
+        relative_error: exact ? 0 : 0.004,
+      };
       return { content, buffers: [bufferOf(counts)] };
     },
     count: (request) => {

@@ -18,11 +18,12 @@ const SIDE_MIN = 200;
 const SIDE_MAX = 640;
 
 export function explorerLayout(root: HTMLElement, store: Store): void {
+  const filters = filterSection(store);
   const side = h(
     "div",
     { class: "ww-side" },
     h("section", { class: "ww-side-tree", "aria-label": "layers" }, treePanel(store)),
-    filterSection(store),
+    filters,
   );
   const main = h(
     "div",
@@ -42,7 +43,10 @@ export function explorerLayout(root: HTMLElement, store: Store): void {
   const observer = new ResizeObserver((entries) => {
     const width = entries[0]?.contentRect.width ?? 0;
     if (width === 0) return; // hidden, in an inactive tab: keep what stands
-    root.dataset.size = width >= WIDE ? "wide" : width >= MEDIUM ? "medium" : "narrow";
+    const size = width >= WIDE ? "wide" : width >= MEDIUM ? "medium" : "narrow";
+    // In a sidebar the filters would push everything else out of sight: they wait to be opened.
+    if (root.dataset.size === undefined && size === "narrow") filters.open = false;
+    root.dataset.size = size;
   });
   observer.observe(root);
   store.lifetime.addEventListener("abort", () => observer.disconnect());
@@ -58,14 +62,13 @@ export function explorerLayout(root: HTMLElement, store: Store): void {
   root.dataset.lmSuppressShortcuts = "true";
 }
 
-function filterSection(store: Store): HTMLElement {
-  const section = h(
+function filterSection(store: Store): HTMLDetailsElement {
+  return h(
     "details",
     { class: "ww-side-filters", open: true },
     h("summary", { class: "ww-heading" }, "Filter by statistic"),
     filterPanel(store),
   );
-  return section;
 }
 
 /** A bar between tree and panels that is dragged, or moved with the arrow keys. */

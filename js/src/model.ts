@@ -49,12 +49,7 @@ const TRAIT_NAMES: readonly (keyof Traits)[] = [
   "status",
 ];
 
-const READ_ONLY: ReadonlySet<keyof Traits> = new Set([
-  "_overview",
-  "_message",
-  "progress",
-  "status",
-]);
+const READ_ONLY: ReadonlySet<keyof Traits> = new Set(["_overview", "_message", "progress", "status"]);
 
 /** Cancelled by the caller or overtaken by a later request. Not a fault. */
 export class RequestCancelled extends Error {}
@@ -111,7 +106,7 @@ export function bindModel(model: AnyModel, lifetime: AbortSignal): Model {
     if (!waiting) return;
     pending.delete(message.id);
     // A histogram's reply has a field of that name, too: a number.
-    if (typeof message.error === "object") waiting.reject(new RequestFailed(message.error));
+    if (message.error) waiting.reject(new RequestFailed(message.error));
     else waiting.resolve({ ...message, buffers: buffers ?? [] });
   };
   model.on("msg:custom", onMessage);
@@ -194,6 +189,6 @@ function same(a: unknown, b: unknown): boolean {
   return a === b || JSON.stringify(a) === JSON.stringify(b);
 }
 
-function isReply(message: unknown): message is { id: string; error?: ErrorBody | number } {
+function isReply(message: unknown): message is { id: string; error?: ErrorBody } {
   return typeof message === "object" && message !== null && "id" in message;
 }

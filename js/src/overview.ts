@@ -33,6 +33,8 @@ export interface Overview {
   readonly tensors: number;
   readonly rows: number;
   readonly names: readonly string[];
+  /** What was found beside the tensors, with the reason why it is not shown; the first hundred of `count`. */
+  readonly skipped: { readonly count: number; readonly reasons: ReadonlyMap<string, string> };
   isTensor(row: number): boolean;
   /** -1 if there is no such path. A tensor wins over a module of the same path. */
   rowOf(path: string): number;
@@ -76,6 +78,8 @@ interface Index {
   errors: Record<string, string>;
   thumbnail: number;
   profile: number;
+  skipped?: Record<string, string>;
+  skipped_count?: number;
 }
 
 type Numbers = Float32Array | Float64Array | Uint8Array | Uint16Array | Int32Array | Uint32Array;
@@ -83,13 +87,8 @@ type Numbers = Float32Array | Float64Array | Uint8Array | Uint16Array | Int32Arr
 /** Reads a safetensors blob: https://github.com/huggingface/safetensors#format */
 function readSafetensors(blob: DataView): (name: string) => Numbers | null {
   const headerSize = Number(blob.getBigUint64(0, true));
-  const text = new TextDecoder().decode(
-    new Uint8Array(blob.buffer, blob.byteOffset + 8, headerSize),
-  );
-  const header = JSON.parse(text) as Record<
-    string,
-    { dtype: string; data_offsets: [number, number] }
-  >;
+  const text = new TextDecoder().decode(new Uint8Array(blob.buffer, blob.byteOffset + 8, headerSize));
+  const header = JSON.parse(text) as Record<string, { dtype: string; data_offsets: [number, number] }>;
   const start = blob.byteOffset + 8 + headerSize;
   return (name) => {
     const entry = Object.hasOwn(header, name) ? header[name] : undefined;
@@ -223,8 +222,9 @@ function build(index: Index, array: (name: string) => Numbers | null): Overview 
       case "rms":
         return from(["mean", "std"], (mean, std) => Math.sqrt(mean * mean + std * std));
       case "l2":
-        return from(["rms", "count", "nan", "inf"], (rms, count, nan, inf) =>
-          rms * Math.sqrt(count - nan - inf),
+        return from(
+          ["rms", "count", "nan", "inf"],
+          (rms, count, nan, inf) => rms * Math.sqrt(count - nan - inf),
         );
       case "inf":
         return from(["posinf", "neginf"], (a, b) => a + b);
@@ -264,6 +264,7 @@ function build(index: Index, array: (name: string) => Numbers | null): Overview 
     tensors,
     rows,
     names,
+    skipped: { count: index.skipped_count ?? 0, reasons: new Map(Object.entries(index.skipped ?? {})) },
     isTensor: (row) => row >= 0 && row < tensors,
     rowOf: (path) => tensorRows.get(path) ?? moduleRows.get(path) ?? -1,
     moduleRowOf: (path) => moduleRows.get(path) ?? -1,

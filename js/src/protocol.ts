@@ -56,7 +56,7 @@ export interface Requests {
       posinf: number;
       neginf: number;
       exact: boolean;
-      error: number;
+      relative_error: number;
     };
   };
   count: {

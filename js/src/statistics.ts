@@ -21,7 +21,12 @@ export const STATISTICS: readonly Statistic[] = [
   { key: "l1", label: "‖w‖₁", format: "number", help: "sum of magnitudes" },
   { key: "l2", label: "‖w‖₂", format: "number", help: "Euclidean (Frobenius) norm" },
   { key: "skewness", label: "skew", format: "number", help: "third standardised moment, 0 if symmetric" },
-  { key: "kurtosis", label: "ex. kurt", format: "number", help: "excess kurtosis: 0 for a normal, −1.2 for a uniform distribution" },
+  {
+    key: "kurtosis",
+    label: "ex. kurt",
+    format: "number",
+    help: "excess kurtosis: 0 for a normal, −1.2 for a uniform distribution",
+  },
   { key: "sparsity", label: "zeros %", format: "share", help: "share of weights that are exactly zero" },
   { key: "zeros", label: "zeros", format: "count", help: "weights that are exactly zero" },
   { key: "nan", label: "NaN", format: "count", help: "weights that are not a number" },

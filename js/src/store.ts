@@ -3,8 +3,8 @@
 import { batch, computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals-core";
 import type { Model, TraitSignals } from "./model";
 import { emptyOverview, type Overview, parseOverview } from "./overview";
-import { type QueryResult, runQuery } from "./query";
 import type { DrawnAxes } from "./protocol";
+import { type QueryResult, runQuery } from "./query";
 import { defaultAxes } from "./tensor";
 
 /** An element of the drawn matrix under the pointer, or the block of elements under the pixel. */
@@ -55,9 +55,7 @@ export function createStore(
     overview,
     matches: computed(() => runQuery(overview.value, traits.query.value, traits.facets.value)),
     selectedRow,
-    axes: computed(
-      () => traits.drawn_axes.value ?? defaultAxes(overview.value.shape(selectedRow.value)),
-    ),
+    axes: computed(() => traits.drawn_axes.value ?? defaultAxes(overview.value.shape(selectedRow.value))),
     statistic: signal("std"),
     sort: signal(null),
     hover: signal(null),

@@ -104,7 +104,7 @@ test("a reply is read wherever its buffer starts", () => {
   view.setFloat64(0, 3, true);
   view.setFloat64(8, 5, true);
   const counts = { below: 1, above: 2, zeros: 0, nan: 0, posinf: 0, neginf: 0 };
-  const reply = { range: [-1, 1] as Range, ...counts, exact: true, error: 0, buffers: [view] };
+  const reply = { range: [-1, 1] as Range, ...counts, exact: true, relative_error: 0, buffers: [view] };
   const bins = fromReply(reply, "value", 11);
   assert.deepEqual([...bins.edges], [-1, 0, 1]);
   assert.deepEqual([...bins.counts], [3, 5]);
@@ -243,7 +243,7 @@ const rest = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(
 function replyTo({ payload }: Asked, range: Range = payload.range as Range): object {
   const counts = new Float64Array(payload.bins ?? 0).fill(1);
   const apart = { below: 4, above: 3, zeros: 7, nan: 1, posinf: 0, neginf: 2 };
-  return { range, ...apart, exact: true, error: 0, buffers: [new DataView(counts.buffer)] };
+  return { range, ...apart, exact: true, relative_error: 0, buffers: [new DataView(counts.buffer)] };
 }
 
 test("the overview shows at once, the exact histogram when it comes", async () => {
@@ -376,6 +376,10 @@ test("gestures set the trait once a frame, and are undone whole", () => {
   brush.end();
   assert.deepEqual(trait.value, [-0.1, -0.01]);
   assert.deepEqual(brush.shown.value, [-2, -1]);
+  brush.begin();
+  brush.drag([-2, Math.log10(7.9148)]);
+  brush.end();
+  assert.deepEqual(trait.value, [-7.92, -0.01]);
   trait.value = [10, 100];
   assert.equal(brush.sign.value, 1);
   assert.deepEqual(brush.shown.value, [1, 2]);

@@ -69,7 +69,7 @@ def new_page(browser: Browser, origin: str) -> Iterator[Callable[..., WidgetPage
     opened: list[WidgetPage] = []
     with ExitStack() as stack:
 
-        def new_page(width: int = 1200, height: int = 800, **options: Any) -> WidgetPage:
+        def new_page(width: int = 1200, height: int = 860, **options: Any) -> WidgetPage:
             context = browser.new_context(viewport={"width": width, "height": height}, **options)
             stack.callback(context.close)
             context.set_default_timeout(20_000)
@@ -85,13 +85,20 @@ def new_page(browser: Browser, origin: str) -> Iterator[Callable[..., WidgetPage
 def open_dev(new_page: Callable[..., WidgetPage], origin: str) -> Callable[..., WidgetPage]:
     """Shows the widget on a fake model: ``open_dev("cnn", kernel="off", size=(800, 600))``.
 
-    Further arguments are parameters of js/dev/main.ts.
+    ``options`` are those of a browser context, ``before`` is run on the page first, and further arguments are
+    parameters of js/dev/main.ts.
     """
 
     def open_dev(
-        model: str = "cnn", size: tuple[int, int] = (1200, 800), options: dict[str, Any] | None = None, **parameters: Any
+        model: str = "cnn",
+        size: tuple[int, int] = (1200, 860),
+        options: dict[str, Any] | None = None,
+        before: str = "",
+        **parameters: Any,
     ) -> WidgetPage:
         page = new_page(*size, **(options or {}))
+        if before:
+            page.page.add_init_script(before)
         page.page.goto(f"{origin}/dev/index.html?{urlencode({'model': model, **parameters})}")
         page.page.wait_for_selector("body[data-ready]", state="attached", timeout=60_000)
         return page
@@ -107,7 +114,7 @@ def open_explorer(
     made: list[WeightExplorer] = []
 
     def open_explorer(
-        explorer: Any, size: tuple[int, int] = (1200, 800), **traits: Any
+        explorer: Any, size: tuple[int, int] = (1200, 860), **traits: Any
     ) -> tuple[WidgetPage, ExplorerKernel]:
         if not isinstance(explorer, WeightExplorer):
             explorer = WeightExplorer(explorer, **traits).wait()

@@ -34,9 +34,7 @@ class ExplorerKernel:
 
     def show(self, module: str = "/static/widget.js") -> None:
         """Load the widget and show it."""
-        self._page.evaluate(
-            "([module, traits]) => window.showWidget(module, traits)", [module, self._changes()]
-        )
+        self._page.evaluate("([module, traits]) => window.showWidget(module, traits)", [module, self._changes()])
 
     def push(self) -> None:
         """Bring the page up to date with the explorer's traits."""

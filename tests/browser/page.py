@@ -101,6 +101,10 @@ class WidgetPage:
         found: dict[str, Any] = self.page.evaluate(find, [kind, since])
         return found
 
+    def frames(self) -> None:
+        """Wait until what has changed is drawn."""
+        self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
     def screenshot(self, name: str) -> Path:
         """A picture of the page under test-results/."""
         RESULTS.mkdir(exist_ok=True)

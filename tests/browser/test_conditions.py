@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import expect
 
@@ -41,7 +43,7 @@ EDGE_TENSORS = [
 def settle(page: WidgetPage) -> None:
     """Wait until what was asked for is answered and two frames are drawn."""
     page.page.wait_for_function("() => window.dev.kernel.idle")
-    page.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.frames()
 
 
 # -- kernels -----------------------------------------------------------------------------------------------------------
@@ -133,7 +135,7 @@ def test_a_scalar_is_a_number(open_dev):
 
 def test_an_empty_tensor_says_so(open_dev):
     page = open_dev("edge", selected="empty.matrix")
-    expect(page.panel("heatmap")).to_contain_text("no elements")
+    expect(page.panel("heatmap")).to_contain_text("there are no weights to draw")
     expect(page.root.locator(".ww-header")).to_contain_text("0 × 512")
 
 
@@ -141,6 +143,18 @@ def test_nan_only_is_said(open_dev):
     page = open_dev("edge", selected="nonfinite.nan_only")
     expect(page.panel("statistics")).to_contain_text("64")
     expect(page.panel("histogram")).to_contain_text("NaN")
+
+
+@pytest.mark.parametrize(
+    "name", ["nonfinite.nan_only", "constant.scalar", "unreadable.weight", "plain", "plain.weight"]
+)
+def test_what_is_hidden_does_not_show(open_dev, name):
+    page = open_dev("edge", selected=name)
+    settle(page)
+    shown = page.root.evaluate(
+        "root => [...root.querySelectorAll('[hidden]')].filter(e => e.checkVisibility()).map(e => e.className)"
+    )
+    assert not shown
 
 
 def test_hostile_names_are_text(open_dev):
@@ -169,9 +183,7 @@ def test_20_000_tensors_keep_the_tree_small(open_dev):
     items = page.root.locator("[role=treeitem]")
     expect(items.first).to_be_visible()
     page.panel("layers").get_by_role("button", name="Open all").click()
-    page.page.wait_for_function(
-        "() => document.querySelector('[role=tree]').scrollHeight > 20000 * 20", timeout=20_000
-    )
+    page.page.wait_for_function("() => document.querySelector('[role=tree]').scrollHeight > 20000 * 20", timeout=20_000)
     last = "model.layers.39.mlp.experts.499.gate_proj.weight"
     page.page.evaluate("() => { const t = document.querySelector('[role=tree]'); t.scrollTop = t.scrollHeight; }")
     expect(page.row(last)).to_be_visible()
@@ -193,25 +205,34 @@ def test_the_theme_follows_the_page(open_dev):
     assert sum(int(part) for part in background[4:-1].split(",")) < 120
 
 
+# What reaches beyond the right edge and is cut off there, and what has a horizontal scroll bar.
+TOO_WIDE = """root => {
+    const [left, right] = [root.getBoundingClientRect().left - 1, root.getBoundingClientRect().right + 1];
+    const overflow = e => getComputedStyle(e).overflowX;
+    const clipper = e => { do e = e.parentElement; while (overflow(e) === "visible"); return e; };
+    return [...root.querySelectorAll("*")].filter(e => e.checkVisibility()).filter(e => {
+        const box = e.getBoundingClientRect();
+        const scrolls = ["auto", "scroll"].includes(overflow(e)) && e.scrollWidth > e.clientWidth + 1;
+        return scrolls || ((box.right > right || box.left < left) && clipper(e) === root);
+    }).map(e => `${e.tagName} ${e.getAttribute("class")}`);
+}"""
+
+
 @pytest.mark.parametrize("width", [230, 320, 400, 760, 1200])
 @pytest.mark.parametrize("model", ["transformer", "edge"])
 def test_nothing_is_wider_than_its_place(open_dev, width, model):
     page = open_dev(model, width=width, size=(width + 60, 900))
     settle(page)
     assert page.root.evaluate("root => root.getBoundingClientRect().width") <= width
-    wide = page.root.evaluate(
-        """root => {
-            const edge = root.getBoundingClientRect().right + 1;
-            const overflow = e => getComputedStyle(e).overflowX;
-            const clipper = e => { do e = e.parentElement; while (overflow(e) === "visible"); return e; };
-            return [...root.querySelectorAll("*")].filter(e =>
-                (["auto", "scroll"].includes(overflow(e)) && e.scrollWidth > e.clientWidth + 1) ||
-                (e.getBoundingClientRect().right > edge && clipper(e) === root)
-            ).map(e => `${e.tagName} ${e.getAttribute("class")}`);
-        }"""
-    )
-    assert page.root.evaluate("root => root.scrollWidth <= root.clientWidth"), wide
-    assert not wide, wide
+    assert not page.root.evaluate(TOO_WIDE)
+    assert page.root.evaluate("root => root.scrollWidth <= root.clientWidth")
+    # What opens over the rest has room, too.
+    for summary in page.root.locator(".ww-toolbar details > summary").all():
+        if summary.is_visible():
+            summary.click()
+            page.frames()
+            assert not page.root.evaluate(TOO_WIDE)
+            summary.click()
 
 
 def test_two_views_stay_in_step(open_dev):
@@ -235,13 +256,20 @@ def test_a_closed_view_leaves_the_other_alone(open_dev):
 
 
 def test_nothing_is_left_behind(open_dev):
-    page = open_dev("cnn", views=2)
+    page = open_dev("cnn", views=2, before=(Path(__file__).parent / "leaks.js").read_text())
+    first = page.page.evaluate("() => window.kept()")
+    assert all(first.values())  # the account is kept
+    # Leave gestures, timers and requests under way.
     page.row("conv2.weight").click()
-    page.page.evaluate("() => window.dev.destroy()")
+    page.search.press_sequentially("con", delay=0)
+    page.page.evaluate("() => { window.dev.kernel.kind = 'silent'; window.dev.destroy(); }")
     assert page.page.evaluate("() => window.dev.model.listeners") == 0
     assert page.page.locator(".weightwidget").count() == 0
+    # What runs out by itself may; what stays is a leak.
+    page.page.wait_for_function("() => window.kept().timers === 0", timeout=3000)
+    assert page.page.evaluate("() => window.kept()") == {"timers": 0, "listeners": [], "observers": []}
+    # The model lives on without the widget: nothing answers to it.
     sent = len(page.sent())
-    # The model lives on without the widget: nothing may answer to it, nothing may be drawn.
     page.page.evaluate(
         """() => {
             const overview = window.dev.model.get("_overview");
@@ -252,5 +280,14 @@ def test_nothing_is_left_behind(open_dev):
             window.dispatchEvent(new PointerEvent("pointerup"));
         }"""
     )
-    page.page.wait_for_timeout(800)  # longer than any timer of the widget
+    page.frames()
     assert len(page.sent()) == sent
+
+
+def test_a_destroyed_widget_comes_again(open_dev):
+    page = open_dev("cnn", views=2)
+    page.page.evaluate("() => window.dev.mounted.views[0].destroy()")
+    page.page.evaluate("() => { window.dev.mounted.addView(document.querySelector('.dev-views')); }")
+    expect(page.page.locator(".weightwidget")).to_have_count(2)
+    for root in page.page.locator(".weightwidget").all():
+        expect(root.locator("[role=treeitem]").first).to_be_visible()

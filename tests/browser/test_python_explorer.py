@@ -112,7 +112,7 @@ def test_odd_tensors(open_explorer):
         kernel.explorer.selected = name
         kernel.push()
         expect(page.row(name, "tensor")).to_have_attribute("aria-selected", "true")
-        page.page.evaluate("() => new Promise(done => setTimeout(done, 150))")
+        page.frames()
         page.check()
     assert page.root.locator("img").count() == 0
 

@@ -158,7 +158,7 @@ def open_notebook(lab: tuple[str, Path], browser: Browser) -> Iterator[Callable[
             page.evaluate(
                 "() => jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
             )
-            page.wait_for_selector("body[data-jp-theme-light=false]")
+            page.wait_for_selector("body[data-jp-theme-light=false]", state="attached")
         page.wait_for_function(
             "() => jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
             timeout=60_000,

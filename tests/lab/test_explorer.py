@@ -56,7 +56,7 @@ def test_view_and_kernel_are_in_step(open_notebook):
 def test_brushing_the_histogram_sets_the_value_range(open_notebook):
     notebook = open_notebook(MODEL)
     root = ready(notebook)
-    plot = root.locator(".ww-histogram svg .overlay").first
+    plot = root.locator(".ww-hist-pad").first
     plot.scroll_into_view_if_needed()
     box = plot.bounding_box()
     assert box
@@ -88,7 +88,7 @@ def watch(content):
 explorer._handlers.receive = watch
 out = 1"""
     )
-    canvas = root.locator(".ww-heatmap canvas").first
+    canvas = root.locator("canvas.ww-hm-canvas").first
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
     assert box

@@ -59,7 +59,10 @@ def test_scales(scale: float) -> None:
 
 
 def test_very_different_scales() -> None:
-    large, small = Moments.from_values(np.array([1e200, -2e200])), Moments.from_values(np.array([1e-200, 3e-200]))
+    large, small = (
+        Moments.from_values(np.array([1e200, -2e200])),
+        Moments.from_values(np.array([1e-200, 3e-200])),
+    )
     both = large + small
     expected = Moments.from_values(np.array([1.0, -2.0, 0.0, 0.0]))
     assert both.std / 1e200 == pytest.approx(expected.std)
@@ -70,14 +73,19 @@ def test_constants_stay_constant() -> None:
     parts = [Moments.of_value(0.1, n) for n in (1, 3, 1000)]
     whole = merge_moments(parts)
     assert (whole.mean, whole.var) == (0.1, 0.0)
-    assert math.isnan(whole.skewness) and math.isnan(whole.kurtosis)
+    assert math.isnan(whole.skewness)
+    assert math.isnan(whole.kurtosis)
 
 
 def test_nothing() -> None:
     none = Moments()
-    assert none.n == 0 and math.isnan(none.mean) and math.isnan(none.std) and math.isnan(none.kurtosis)
+    assert none.n == 0
+    assert math.isnan(none.mean)
+    assert math.isnan(none.std)
+    assert math.isnan(none.kurtosis)
     some = of([1.0, 2.0])
-    assert none + some is some and some + none is some
+    assert none + some is some
+    assert some + none is some
 
 
 @pytest.mark.parametrize("magnitude", [5e-324, 1e-300, 1e-20, 1.0, 1e20, 1e30, 1.7e308])

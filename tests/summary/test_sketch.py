@@ -75,7 +75,7 @@ def test_exact_quantiles_are_numpys(xs: list[float], shares: list[float]) -> Non
 @given(values, st.integers(1, 20))
 def test_exact_histograms_are_numpys(xs: list[float], bins: int) -> None:
     array = np.array(xs, np.float32).astype(np.float64)
-    assume(np.ptp(array) == 0 and abs(array[0]) < 1e6 or np.ptp(array) > 1e-6 * np.abs(array).max())
+    assume((np.ptp(array) == 0 and abs(array[0]) < 1e6) or np.ptp(array) > 1e-6 * np.abs(array).max())
     expected, edges = np.histogram(array, bins)
     assert Sketch.of_values(array).histogram(edges).tolist() == expected.tolist()
 
@@ -84,7 +84,9 @@ def test_exact_histograms_are_numpys(xs: list[float], bins: int) -> None:
 def test_binned_bounds(shift: float, scale: float) -> None:
     weights = RNG.standard_t(3, size=200_000) / scale + shift
     sketch = binned(weights, shift, scale)
-    assert sketch.n == len(weights) and not sketch.exact and sketch.relative_error == BIN_WIDTH
+    assert sketch.n == len(weights)
+    assert not sketch.exact
+    assert sketch.relative_error == BIN_WIDTH
     shares = np.linspace(0, 1, 1001)
     expected = np.quantile(weights, shares)
     # A quantile lies in the bins of its neighbours in rank.
@@ -93,7 +95,8 @@ def test_binned_bounds(shift: float, scale: float) -> None:
     below, above = ordered[np.floor(rank).astype(int)], ordered[np.ceil(rank).astype(int)]
     reach = BIN_WIDTH * np.maximum(np.abs(below - shift), np.abs(above - shift)) * (1 + 1e-6)
     found = sketch.quantile(shares)
-    assert (found >= below - reach).all() and (found <= above + reach).all()
+    assert (found >= below - reach).all()
+    assert (found <= above + reach).all()
     assert np.abs(sketch.quantile(shares[10:-10]) - expected[10:-10]).max() < 5e-3 * weights.std()
     edges = np.linspace(*np.quantile(weights, [0.001, 0.999]), 129)
     counts = sketch.histogram(edges)
@@ -154,7 +157,9 @@ def test_smallest_magnitude() -> None:
 
 def test_empty() -> None:
     empty = Sketch()
-    assert empty.n == 0 and empty.exact and empty.relative_error == 0.0
+    assert empty.n == 0
+    assert empty.exact
+    assert empty.relative_error == 0.0
     assert math.isnan(empty.quantile(0.5))
     assert empty.histogram([0, 1, 2]).tolist() == [0, 0]
     assert empty.count_between(-1, 1) == 0

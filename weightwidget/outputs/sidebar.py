@@ -25,5 +25,5 @@ def open_sidebar(widget: Widget, title: str) -> Sidecar:
 
     panel = Sidecar(title=title, anchor="right")
     with panel:
-        display(widget)
+        display(widget)  # type: ignore[no-untyped-call]
     return panel

@@ -1,6 +1,7 @@
 """Cuts a tensor into blocks of its default matrix that fit a core's cache, without copying it as a whole.
 
-The default matrix has axis 0 as rows and all other axes flattened as columns; a vector is one row, a scalar one cell.
+The default matrix has axis 0 as rows and all other axes flattened as columns; a vector is one row, a scalar
+one cell.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ BLOCK = 1 << 16
 """Elements of a block on the CPU: what is computed of it stays near the core, and calls are few."""
 
 SMALL_BLOCK = 32704
-"""The same where torch may start threads, which it does from 32,768 elements on: they would slow each other down and
-take cores that were not meant for this."""
+"""The same where torch may start threads, which it does from 32,768 elements on: they would slow each other
+down and take cores that were not meant for this."""
 
 DEVICE_BLOCK = 1 << 22
 """Elements of a block on an accelerator, where starting an operation is what costs."""
@@ -27,9 +28,9 @@ DEVICE_BLOCK = 1 << 22
 SPAN = 1 << 20
 """Elements that are read at once from a file, or fetched from a device without float64."""
 
-_WIDTH = 2040
-"""Columns of a block of a wide matrix. Some sixteen rows then fit: a column's reduction is worth its start, and
-the cache lines of a transposed matrix are used whole."""
+_WIDTH = 2048
+"""Columns of a block of a wide matrix. Some sixteen rows then fit: a column's reduction is worth its start,
+and the cache lines of a transposed matrix are used whole."""
 
 PILOT = 4096
 

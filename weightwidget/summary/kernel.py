@@ -51,8 +51,8 @@ def summarize_tensor(
 ) -> TensorSummary:
     """Summarise one tensor in one pass over its memory.
 
-    The tensor is not changed and not copied as a whole; what is needed beside it is bounded by a block, its row and
-    column norms and the record itself. Torch's threads are not used and not touched.
+    The tensor is not changed and not copied as a whole; what is needed beside it is bounded by a block, its
+    row and column norms and the record itself. Torch's threads are not used and not touched.
 
     Parameters
     ----------

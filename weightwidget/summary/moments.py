@@ -28,7 +28,8 @@ class Moments:
     l1
         Sum of magnitudes.
     scale
-        Power of two that keeps the fourth powers of very large and very small weights within float64; 1 as a rule.
+        Power of two that keeps the fourth powers of very large and very small weights within float64; 1 as a
+        rule.
     """
 
     n: int = 0
@@ -55,8 +56,8 @@ class Moments:
         n
             Number of weights.
         sums
-            Sums of ``d``, ``d ** 2``, ``d ** 3`` and ``d ** 4`` where ``d = (x - shift) * scale``. The shift must be
-            within some thirty standard deviations of the mean, else too many digits cancel.
+            Sums of ``d``, ``d ** 2``, ``d ** 3`` and ``d ** 4`` where ``d = (x - shift) * scale``. The shift
+            must be within some thirty standard deviations of the mean, else too many digits cancel.
         l1
             Sum of magnitudes of x itself.
         shift, scale
@@ -72,9 +73,7 @@ class Moments:
         return cls(n, shift + at / scale, m2, m3, max(0.0, m4), l1, scale)
 
     @classmethod
-    def from_values(
-        cls, values: npt.NDArray[np.float64], counts: npt.NDArray[np.int64] | None = None
-    ) -> Moments:
+    def from_values(cls, values: npt.NDArray[np.float64], counts: npt.NDArray[np.int64] | None = None) -> Moments:
         """Moments of values in memory, in two passes.
 
         Parameters
@@ -109,7 +108,7 @@ class Moments:
 
     @property
     def var(self) -> float:
-        """Population variance (ddof = 0). Beyond float64 for weights beyond 1e154: use `std`."""
+        """Population variance (ddof = 0); beyond float64 for weights beyond 1e154: use `std`."""
         return self.std * self.std
 
     @property
@@ -127,7 +126,7 @@ class Moments:
 
     @property
     def kurtosis(self) -> float:
-        """Excess kurtosis (Fisher, biased): 0 for a normal distribution; NaN for constants, as SciPy has it."""
+        """Excess kurtosis (Fisher, biased): 0 for a normal distribution; NaN for constants, as in SciPy."""
         if self._constant:
             return math.nan
         spread = self.m2 / self.n
@@ -161,12 +160,7 @@ class Moments:
         step = delta / n
         product = float(a.n) * float(b.n)
         m2 = a.m2 + b.m2 + delta * step * product
-        m3 = (
-            a.m3
-            + b.m3
-            + delta * step * step * product * (a.n - b.n)
-            + 3 * step * (a.n * b.m2 - b.n * a.m2)
-        )
+        m3 = a.m3 + b.m3 + delta * step * step * product * (a.n - b.n) + 3 * step * (a.n * b.m2 - b.n * a.m2)
         m4 = (
             a.m4
             + b.m4
@@ -181,9 +175,7 @@ class Moments:
         f = scale / self.scale
         if f == 1.0:
             return self
-        return Moments(
-            self.n, self.mean, self.m2 * f * f, self.m3 * f * f * f, self.m4 * f * f * f * f, self.l1, scale
-        )
+        return Moments(self.n, self.mean, self.m2 * f * f, self.m3 * f * f * f, self.m4 * f * f * f * f, self.l1, scale)
 
 
 def merge_moments(parts: Iterable[Moments]) -> Moments:

@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
+_LEAST, _MOST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+
 
 def thumbnail_size(rows: int, columns: int, size: int) -> tuple[int, int]:
     """Cells of a thumbnail of side `size`; a single row gets a strip of eight times the length."""
@@ -22,8 +24,10 @@ def thumbnail_size(rows: int, columns: int, size: int) -> tuple[int, int]:
 
 
 def cell_starts(cells: int, length: int) -> npt.NDArray[np.int64]:
-    """Where each of some cells starts over `length` elements, and the end of the last: cell k has all from
-    ``k * length // cells`` to ``(k + 1) * length // cells``."""
+    """Give where each of some cells starts, and the end of the last.
+
+    Cell k has the elements from ``k * length // cells`` to ``(k + 1) * length // cells``.
+    """
     return np.arange(cells + 1, dtype=np.int64) * length // max(cells, 1)
 
 
@@ -42,6 +46,7 @@ class Pool:
         self.height, self.width = thumbnail_size(rows, columns, size)
         self._rows = cell_starts(self.height, rows).tolist()
         self._columns = cell_starts(self.width, columns)
+        self._spans: dict[tuple[int, int], tuple[int, int, npt.NDArray[np.int64]]] = {}
         self._low = np.full((self.height, self.width), np.inf)
         self._high = np.full((self.height, self.width), -np.inf)
 
@@ -66,15 +71,24 @@ class Pool:
         if self.height == 0:
             return
         row = bisect_right(self._rows, top) - 1
-        first = int(np.searchsorted(self._columns, left, "right")) - 1
-        end = int(np.searchsorted(self._columns, left + low.shape[1], "left"))
-        if end - first < low.shape[1]:
-            starts = np.maximum(self._columns[first:end] - left, 0)
+        first, end, starts = self._span(left, low.shape[1])
+        if len(starts) < low.shape[1]:
             low = np.minimum.reduceat(low, starts, 1)
             high = np.maximum.reduceat(high, starts, 1)
-        at = np.s_[row : row + len(low), first:end]
-        np.minimum(self._low[at], low, out=self._low[at])
-        np.maximum(self._high[at], high, out=self._high[at])
+        lows, highs = self._low[row : row + len(low), first:end], self._high[row : row + len(low), first:end]
+        np.minimum(lows, low, out=lows)
+        np.maximum(highs, high, out=highs)
+
+    def _span(self, left: int, width: int) -> tuple[int, int, npt.NDArray[np.int64]]:
+        """Cells under some columns: the first, the end, and where each starts among the columns."""
+        span = self._spans.get((left, width))
+        if span is None:
+            first = int(np.searchsorted(self._columns, left, "right")) - 1
+            end = int(np.searchsorted(self._columns, left + width, "left"))
+            span = first, end, np.maximum(self._columns[first:end] - left, 0)
+            if len(self._spans) < 64:  # bands of rows have the same blocks; those of a long vector never come again
+                self._spans[left, width] = span
+        return span
 
     def picture(self) -> Array | None:
         """Give the element of largest magnitude of each cell, with its sign; None if there are no cells."""
@@ -85,7 +99,7 @@ class Pool:
 
 def pool(matrix: Array, size: int) -> Array | None:
     """Thumbnail of a matrix in memory."""
-    height, width = thumbnail_size(*matrix.shape, size)
+    height, width = thumbnail_size(matrix.shape[0], matrix.shape[1], size)
     if height * width == 0:
         return None
     low = high = matrix
@@ -99,11 +113,13 @@ def pool(matrix: Array, size: int) -> Array | None:
 
 def compact(values: Array) -> Array:
     """Give the values as float32 if that has room for all of them, else as float64."""
-    if values.dtype == np.float32:
-        return values
+    if values.dtype == np.float32 or values.size == 0:
+        return values.astype(np.float32, copy=False)
+    if values.min() >= _LEAST and values.max() <= _MOST:  # norms, as a rule
+        return values.astype(np.float32)
     with np.errstate(over="ignore", under="ignore"):
         single = values.astype(np.float32)
-    tiny = np.abs(single) < np.finfo(np.float32).tiny
+    tiny = np.abs(single) < _LEAST
     if ((np.isinf(single) & np.isfinite(values)) | (tiny & (single != values))).any():
         return values.astype(np.float64)
     return single

@@ -64,8 +64,8 @@ class TensorSummary:
         Euclidean norms of the finite weights of each row and column of the default matrix (axis 0 against all
         others), float32 (float64 where that has no room for them); None for vectors, scalars and modules.
     thumbnail
-        The default matrix made small, float32 (or float64, likewise): each cell is the weight of largest magnitude under it, with its
-        sign; NaN where there is one. None for modules.
+        The default matrix made small, float32 (or float64, likewise): each cell is the weight of largest
+        magnitude under it, with its sign; NaN where there is one. None for modules.
     shared_with
         First name of a tied tensor, for its further names.
     error
@@ -188,7 +188,9 @@ class TensorSummary:
         return max(self.min, low - 0.05 * width), min(self.max, high + 0.05 * width)
 
     def histogram(
-        self, bins: int | Sequence[float] | Floats, range: tuple[float, float] | None = None
+        self,
+        bins: int | Sequence[float] | Floats,
+        range: tuple[float, float] | None = None,  # noqa: A002 - as NumPy
     ) -> tuple[Floats, Floats]:
         """Histogram of the finite weights, of any binning.
 
@@ -215,7 +217,9 @@ class TensorSummary:
         return self.sketch.histogram(edges), edges
 
     def log_magnitude_histogram(
-        self, bins: int = 64, range: tuple[float, float] | None = None
+        self,
+        bins: int = 64,
+        range: tuple[float, float] | None = None,  # noqa: A002 - as NumPy
     ) -> tuple[Floats, Floats]:
         """Histogram of log10 of the magnitudes of the finite weights that are not zero.
 
@@ -383,12 +387,12 @@ class ModelSummary(Mapping[str, TensorSummary]):
 
 
 def with_name(record: TensorSummary, name: str, kind: str, role: str, first: str) -> TensorSummary:
-    """The record of a tied tensor under a further name."""
+    """Give the record of a tied tensor under a further name."""
     return replace(record, name=name, kind=kind, role=role, shared_with=first)
 
 
 def _around(value: float) -> tuple[float, float]:
-    """A small range around a value that all weights have."""
+    """Give a small range around a value that all weights have."""
     reach = 0.1 * abs(value) or 1.0
     return value - reach, value + reach
 

@@ -1,4 +1,4 @@
-"""The scan: summarises all tensors of a source in threads of its own, with progress, priorities and cancel."""
+"""The scan: all tensors of a source in threads of its own, with progress, priorities and cancel."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ _REPORT_INTERVAL = 0.05
 class Scan:
     """Summarises the tensors of a source in the background.
 
-    Tied tensors are summarised once. A tensor that cannot be read gets a record that says why; it does not end the
-    scan.
+    Tied tensors are summarised once. A tensor that cannot be read gets a record that says why; it does not
+    end the scan.
 
     Parameters
     ----------
     source
         The weights. It is not changed, and must stay open until the scan has ended.
     on_progress
-        Called now and then with the share of the bytes that is done, 0 to 1, and once at the end. It is called
-        from the scan's threads.
+        Called now and then with the share of the bytes that is done, 0 to 1, and once at the end. It is
+        called from the scan's threads.
     workers
         Number of threads; by default one a core, four at most.
     thumbnail
@@ -152,7 +152,7 @@ class Scan:
         return self._ended.wait(timeout)
 
     def _first_order(self) -> Iterable[str]:
-        """The model's order, but what alone would keep a thread busy for long comes first."""
+        """Give the model's order, but what alone would keep a thread busy for long comes first."""
         large = self._total / (4 * self._workers)
         return sorted(self._todo, key=lambda name: -self._sizes[name] if self._sizes[name] > large else 0)
 
@@ -209,15 +209,15 @@ class Scan:
             self._report()
 
         try:
-            return summarize_tensor(ref, kind, self._thumbnail, self._stop.is_set, advance)
+            record = summarize_tensor(ref, kind, self._thumbnail, self._stop.is_set, advance)
         except Cancelled:
             raise
         except Exception as error:
             log.debug("tensor %s cannot be summarised", ref.name, exc_info=True)
-            return unreadable(ref, kind, f"{type(error).__name__}: {error}")
-        finally:
-            with self._lock:
-                self._done += self._sizes[ref.name] - counted
+            record = unreadable(ref, kind, f"{type(error).__name__}: {error}")
+        with self._lock:
+            self._done += self._sizes[ref.name] - counted
+        return record
 
     def _keep(self, ref: TensorRef, record: TensorSummary) -> None:
         found = {ref.name: record}

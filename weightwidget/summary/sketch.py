@@ -1,9 +1,9 @@
 """The sketch of a distribution: mergeable counts from which quantiles and histograms of any binning follow.
 
-A sketch holds either the distinct values themselves with how often each occurs (types of 16 bits and fewer, and small
-tensors), or the counts of bins: the upper 16 bits (sign, exponent, 7 bits of mantissa) of the float32
-``(x - shift) * scale``. A bin is as wide as 1/128 of its distance from the shift, its weights are taken as spread
-evenly over it.
+A sketch holds either the distinct values themselves with how often each occurs (types of 16 bits and fewer,
+and small tensors), or the counts of bins: the upper 16 bits (sign, exponent, 7 bits of mantissa) of the
+float32 ``(x - shift) * scale``. A bin is as wide as 1/128 of its distance from the shift, its weights are
+taken as spread evenly over it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ BIN_WIDTH = 2.0**-7
 _NARROW_LIMIT = 65536
 _ASCENDING = np.concatenate([np.arange(0xFFFF, 0x7FFF, -1), np.arange(0x8000)]).astype(np.uint16)
 """The bins by the value that they hold, from minus to plus infinity."""
+
+_PLUS_ZERO = 0x8000
+"""Place of the bin at the shift among the ascending ones; before it is its twin, of negative zeros."""
 
 _RANK = np.empty(65536, np.uint16)
 _RANK[_ASCENDING] = np.arange(65536)
@@ -102,7 +105,7 @@ class Distribution:
             self._steps.append((knots, totals))
 
     def up_to(self, values: npt.ArrayLike, closed: bool = True) -> Floats:
-        """Number of weights that are at most (`closed`) or less than each value."""
+        """Count the weights that are at most (`closed`) or less than each value."""
         at = np.asarray(values, np.float64)
         if self.exact:
             if not self._steps:
@@ -121,7 +124,7 @@ class Distribution:
         """Quantiles; see `Sketch.quantile`."""
         share = np.asarray(q, np.float64)
         if not ((share >= 0) & (share <= 1)).all():
-            raise ValueError(f"quantiles are asked for by shares from 0 to 1, not {q}")
+            raise ValueError(f"quantiles are asked for by shares from 0 to 1, not {share.tolist()}")
         if self.n == 0:
             return np.full(share.shape, np.nan)
         rank = share * (self.n - 1)
@@ -161,14 +164,14 @@ class Distribution:
         return high
 
     def histogram(self, edges: npt.ArrayLike) -> Floats:
-        """Counts between edges; see `Sketch.histogram`."""
+        """Count between edges; see `Sketch.histogram`."""
         at = np.asarray(edges, np.float64)
         upper = self.up_to(at, closed=False)
         upper[-1] = self.up_to(at[-1])
         return np.diff(upper)
 
     def magnitude_histogram(self, edges: npt.ArrayLike) -> Floats:
-        """Counts of weights whose magnitude lies between positive edges, the last one included."""
+        """Count the weights whose magnitude lies between positive edges, the last one included."""
         at = np.asarray(edges, np.float64)
         positive = self.up_to(at, closed=False)
         positive[-1] = self.up_to(at[-1])
@@ -223,13 +226,16 @@ class Sketch:
         """
         if len(values) == 0:
             return cls()
+        values = values + values.dtype.type(0)  # one zero, whatever its sign
         if counts is None:
-            values = np.sort(values)
+            values.sort()
             new = np.empty(len(values), bool)
             new[0] = True
             np.not_equal(values[1:], values[:-1], out=new[1:])
             starts = np.flatnonzero(new)
-            counts = np.diff(starts, append=len(values))
+            counts = np.empty(len(starts), np.int64)
+            np.subtract(starts[1:], starts[:-1], out=counts[:-1])
+            counts[-1] = len(values) - starts[-1]
             values = values[starts]
         part = Component(True, 0.0, 1.0, narrow, values, _compact(counts))
         return cls((part,), float(values[0]), float(values[-1]))
@@ -248,11 +254,13 @@ class Sketch:
             Smallest and largest weight.
         """
         ordered = table[_ASCENDING]
+        ordered[_PLUS_ZERO] += ordered[_PLUS_ZERO - 1]  # one zero, whatever its sign
+        ordered[_PLUS_ZERO - 1] = 0
         present = np.flatnonzero(ordered)
         if len(present) == 0:
             return cls()
         part = Component(False, shift, scale, False, _ASCENDING[present], _compact(ordered[present]))
-        return cls((part,), low, high)
+        return cls((part,), low + 0.0, high + 0.0)
 
     @property
     def n(self) -> int:
@@ -266,11 +274,11 @@ class Sketch:
 
     @property
     def relative_error(self) -> float:
-        """Bound on the error of a quantile relative to its distance from the shift (0 as a rule); 0 if exact."""
+        """Bound on the error of a quantile relative to its distance from the shift; 0 if exact."""
         return 0.0 if self.exact else BIN_WIDTH
 
     def distribution(self) -> Distribution:
-        """The sketch ready to be asked several questions."""
+        """Give the sketch ready to be asked several questions."""
         return Distribution(self)
 
     def quantile(self, q: npt.ArrayLike) -> float | Floats:
@@ -295,7 +303,7 @@ class Sketch:
         return float(found) if found.ndim == 0 else found
 
     def count_between(self, low: float, high: float) -> float:
-        """Number of weights in an interval, both ends included; not whole where bins are cut."""
+        """Count the weights in an interval, both ends included; not whole where bins are cut."""
         if not low <= high:
             return 0.0
         spread = self.distribution()
@@ -320,8 +328,8 @@ class Sketch:
     def merge(sketches: Iterable[Sketch]) -> Sketch:
         """Sketch of several sets of weights together. The order and the grouping make no difference.
 
-        Values are kept as such while all parts keep them and they are few, or all of types of 16 bits or fewer;
-        otherwise all go into bins.
+        Values are kept as such while all parts keep them and they are few, or all of types of 16 bits or
+        fewer; otherwise all go into bins.
         """
         parts = [sketch for sketch in sketches if sketch.components]
         if not parts:
@@ -356,6 +364,7 @@ def _merge_values(parts: Sequence[Component]) -> Component:
 def _into_bins(part: Component) -> Component:
     with np.errstate(over="ignore", under="ignore"):
         codes = (part.keys.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
+    codes[codes == 0x8000] = 0
     return _merge_bins([Component(False, 0.0, 1.0, False, codes, part.counts)])
 
 
@@ -371,5 +380,6 @@ def _merge_bins(parts: Sequence[Component]) -> Component:
 
 
 def _compact(counts: Array) -> Array:
-    """The counts in the smallest unsigned type that holds them."""
-    return counts.astype(np.min_scalar_type(int(counts.max(initial=0))))
+    """Give the counts in the smallest unsigned type that holds them."""
+    largest = int(counts.max()) if len(counts) else 0
+    return counts.astype(np.min_scalar_type(largest), copy=False)

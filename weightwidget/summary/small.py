@@ -1,4 +1,4 @@
-"""The kernel for small tensors, where what costs is the number of calls: all in NumPy, values kept as they are."""
+"""The kernel for small tensors, where calls are what costs: all in NumPy, values kept as they are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from weightwidget.summary.blocks import matrix_shape
 from weightwidget.summary.moments import Moments
-from weightwidget.summary.pooling import pool, compact
+from weightwidget.summary.pooling import compact, pool
 from weightwidget.summary.sketch import Sketch
 from weightwidget.summary.streaming import Measured
 
@@ -33,7 +33,9 @@ def measure_small(tensor: torch.Tensor, size: int) -> Measured:
     matrix = array.reshape(matrix_shape(array.shape))
     values = matrix.reshape(-1)
     norms = array.ndim > 1
-    thumbnail = pool(matrix, size)
+    # Float32 holds all of the narrower types, and pictures of others are what `compact` looks at.
+    fits = (dtype.is_floating_point and dtype.itemsize <= 4) or dtype.itemsize <= 2
+    thumbnail = pool(matrix.astype(np.float32) if fits else matrix, size)
     nan = posinf = neginf = 0
     argmin = argmax = None
     finite = np.isfinite(values)
@@ -53,7 +55,7 @@ def measure_small(tensor: torch.Tensor, size: int) -> Measured:
     low = float(values[argmin]) if argmin is not None else math.nan
     high = float(values[argmax]) if argmax is not None else math.nan
     narrow = dtype.itemsize <= 2
-    sketched = kept.astype(np.float32) if narrow or dtype == torch.float32 else kept
+    sketched = kept.astype(np.float32) if fits else kept
     rows = columns = None
     if norms:
         rows, columns = _norms(matrix)

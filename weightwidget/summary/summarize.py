@@ -30,13 +30,14 @@ def summarize(
     Returns
     -------
     ModelSummary
-        The records of all tensors. Those that could not be read say why in `error`, see `ModelSummary.errors`.
+        The records of all tensors. Those that could not be read say why in `error`, see
+        `ModelSummary.errors`.
 
     Raises
     ------
     TypeError
-        If `obj` is nothing that can be opened, or the executor runs in other processes and the tensors cannot be
-        sent there.
+        If `obj` is nothing that can be opened, or the executor runs in other processes and the tensors
+        cannot be sent there.
     WeightFileError
         If a file is missing, damaged or refused.
     """
@@ -68,9 +69,7 @@ def _summarize_source(
     return scan.summary()
 
 
-def _on_executor(
-    source: WeightSource, executor: Executor, progress: Callable[[float], None] | None
-) -> ModelSummary:
+def _on_executor(source: WeightSource, executor: Executor, progress: Callable[[float], None] | None) -> ModelSummary:
     kinds = {path: info.kind for path, info in source.modules.items()}
     futures: dict[Future[TensorSummary], TensorRef] = {}
     for name, ref in source.tensors.items():
@@ -106,7 +105,6 @@ def _result(future: Future[TensorSummary], ref: TensorRef, kind: str) -> TensorS
     except Exception as error:
         if isinstance(error, pickle.PicklingError) or "pickle" in str(error):
             raise TypeError(
-                f"tensor {ref.name!r} cannot be sent to another process ({error}): "
-                "use an executor of threads, or none"
+                f"tensor {ref.name!r} cannot be sent to another process ({error}): use an executor of threads, or none"
             ) from error
         return unreadable(ref, kind, f"{type(error).__name__}: {error}")

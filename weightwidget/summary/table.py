@@ -1,7 +1,7 @@
 """Statistics as columns: the same numbers, to the last bit, as the front end has (`js/src/overview.ts`).
 
-A column that passes to the front end is rounded to float32 before anything is derived from it or compared with it, so
-that filters select the same tensors on both sides.
+A column that passes to the front end is rounded to float32 before anything is derived from it or compared
+with it, so that filters select the same tensors on both sides.
 """
 
 from __future__ import annotations
@@ -61,8 +61,9 @@ def stored_columns(summaries: Sequence[TensorSummary]) -> dict[str, Array]:
     Returns
     -------
     dict of str to numpy.ndarray
-        Counts as float64. The others as float32 if that holds all of them; else as float64, in which those that
-        float32 can hold are rounded to it all the same: what a value becomes does not depend on the others.
+        Counts as float64. The others as float32 if that holds all of them; else as float64, in which those
+        that float32 can hold are rounded to it all the same: what a value becomes does not depend on the
+        others.
     """
     columns: dict[str, Array] = {}
     for key in COUNTS:
@@ -70,14 +71,14 @@ def stored_columns(summaries: Sequence[TensorSummary]) -> dict[str, Array]:
         columns[key] = np.array([getattr(record, name) for record in summaries], np.float64)
     for key in VALUES:
         columns[key] = _rounded(np.array([getattr(record, key) for record in summaries], np.float64))
-    quantiles = np.array([record.quantiles for record in summaries], np.float64).reshape(-1, len(QUANTILE_KEYS))
+    quantiles = _quantiles(summaries)
     for number, key in enumerate(QUANTILE_KEYS):
         columns[key] = _rounded(quantiles[:, number])
     return columns
 
 
 def statistic_columns(summaries: Sequence[TensorSummary]) -> dict[str, Floats]:
-    """Give all columns that filters see: the stored ones, and those derived from them as the front end derives them.
+    """Give all columns that filters see: the stored ones and those derived as in the front end.
 
     Parameters
     ----------
@@ -89,9 +90,7 @@ def statistic_columns(summaries: Sequence[TensorSummary]) -> dict[str, Floats]:
     dict of str to numpy.ndarray
         float64, NaN where unknown: all of `STATISTICS`, and the stored columns.
     """
-    columns: dict[str, Floats] = {
-        key: column.astype(np.float64) for key, column in stored_columns(summaries).items()
-    }
+    columns: dict[str, Floats] = {key: column.astype(np.float64) for key, column in stored_columns(summaries).items()}
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         columns["absmax"] = np.maximum(np.abs(columns["min"]), np.abs(columns["max"]))
         columns["median"] = columns["q50"]
@@ -120,22 +119,49 @@ def to_frame(summaries: Sequence[TensorSummary]) -> pd.DataFrame:
         import pandas as pd
     except ImportError as missing:
         raise ImportError("to_frame() needs pandas: pip install pandas") from missing
-    keys = (
-        "shape dtype kind role count nan posinf neginf zeros sparsity min max argmin argmax mean var std skewness "
-        "kurtosis rms l1 l2 error"
-    ).split()
+    keys = [
+        "shape",
+        "dtype",
+        "kind",
+        "role",
+        "count",
+        "nan",
+        "posinf",
+        "neginf",
+        "zeros",
+        "sparsity",
+        "min",
+        "max",
+        "argmin",
+        "argmax",
+        "mean",
+        "var",
+        "std",
+        "skewness",
+        "kurtosis",
+        "rms",
+        "l1",
+        "l2",
+        "error",
+    ]
     table: dict[str, Any] = {key: [getattr(record, key) for record in summaries] for key in keys}
     table["bytes"] = [record.nbytes for record in summaries]
-    quantiles = np.array([record.quantiles for record in summaries], np.float64).reshape(-1, len(QUANTILE_KEYS))
+    quantiles = _quantiles(summaries)
     for number, key in enumerate(QUANTILE_KEYS):
         table[key] = quantiles[:, number]
     return pd.DataFrame(table, index=pd.Index([record.name for record in summaries], name="tensor"))
 
 
+def _quantiles(summaries: Sequence[TensorSummary]) -> Floats:
+    found = np.array([record.quantiles for record in summaries], np.float64)
+    return found.reshape(-1, len(QUANTILE_KEYS))
+
+
 def _rounded(values: Floats) -> Array:
     with np.errstate(over="ignore", under="ignore"):
         single = values.astype(np.float32)
-    lost = (np.isinf(single) & np.isfinite(values)) | ((np.abs(single) < np.finfo(np.float32).tiny) & (values != 0))
+    vanished = (np.abs(single) < np.finfo(np.float32).tiny) & (values != 0)
+    lost = vanished | (np.isinf(single) & np.isfinite(values))
     if not lost.any():
         return single
     return np.where(lost, values, single.astype(np.float64))

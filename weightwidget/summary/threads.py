@@ -15,9 +15,9 @@ _lock = threading.Lock()
 def one_thread(restore: bool = True) -> Iterator[None]:
     """Let torch use the calling thread only, for the calls that it makes.
 
-    Several threads that each start threads of torch's slow each other down many times over. The number of threads is
-    a setting of each thread, but `torch.set_num_threads` also makes it the default of threads to come; that is put
-    back at once, from a thread that lives for nothing else.
+    Several threads that each start threads of torch's slow each other down many times over. The number of
+    threads is a setting of each thread, but `torch.set_num_threads` also makes it the default of threads to
+    come; that is put back at once, from a thread that lives for nothing else.
 
     Parameters
     ----------

@@ -186,7 +186,7 @@ def _profile(weights: Weights, request: Mapping[str, Any], cancelled: IsCancelle
 
 def _cell(weights: Weights, request: Mapping[str, Any], cancelled: IsCancelled) -> Answer:
     ref = _tensor(weights, request["tensor"])
-    found = extreme(ref, request["axes"], request["index"], request["window"])
+    found = extreme(ref, request["axes"], request["index"], request["window"], cancelled)
     return {"value": found.value, "row": found.row, "col": found.col, "position": list(found.position)}, []
 
 
@@ -210,7 +210,7 @@ def _histogram(weights: Weights, request: Mapping[str, Any], cancelled: IsCancel
             "posinf": exact.posinf,
             "neginf": exact.neginf,
             "exact": True,
-            "error": 0.0,
+            "relative_error": 0.0,
         }
         return reply, [exact.counts.astype(np.float64).tobytes()]
     record = _record(weights, path)
@@ -230,7 +230,7 @@ def _sketched_histogram(
         small = 10.0 ** value_range[0]
         below = record.sketch.count_between(-small, small) - record.zeros
         outside = finite - record.zeros - counts.sum()
-    below = int(round(min(max(below, 0), max(outside, 0))))
+    below = round(float(min(max(below, 0), max(outside, 0))))
     reply = {
         "range": list(value_range),
         "below": below,
@@ -240,7 +240,7 @@ def _sketched_histogram(
         "posinf": record.posinf,
         "neginf": record.neginf,
         "exact": record.sketch.exact,
-        "error": record.sketch.relative_error,
+        "relative_error": record.sketch.relative_error,
     }
     return reply, [np.ascontiguousarray(counts, np.float64).tobytes()]
 

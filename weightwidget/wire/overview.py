@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,9 @@ BUDGET = 4_000_000
 
 MANY = 4096
 """Rows above which bins are stored in 16 bits, as shares of the fullest one."""
+
+SKIPPED_SHOWN = 100
+"""Entries that were left out of the model and that are listed with the reason; the others are counted."""
 
 COUNT_COLUMNS = ("count", "nan", "posinf", "neginf", "zeros", "bytes")
 
@@ -147,6 +151,8 @@ class OverviewPacker:
             },
             # Modules have none.
             "errors": {str(row): record.error for row, record in enumerate(records) if record and record.error},
+            "skipped": dict(islice(self.source.skipped.items(), SKIPPED_SHOWN)),
+            "skipped_count": len(self.source.skipped),
             "thumbnail": self.detail.thumbnail,
             "profile": self.detail.profile,
         }

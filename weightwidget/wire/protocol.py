@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 from weightwidget.detail.matrix import DrawnAxes
-from weightwidget.detail.tiles import Aggregate
+from weightwidget.detail.pixels import Aggregate
 
 if TYPE_CHECKING:
     from typing_extensions import NotRequired
@@ -110,7 +110,7 @@ class HistogramReply(TypedDict):
     """Buffer: float64 counts (bins).
 
     ``below`` and ``above`` count the finite weights outside ``range``. ``exact`` is false for sketches, whose values
-    are known to a relative ``error``.
+    are known to within ``relative_error``.
     """
 
     id: str
@@ -123,7 +123,7 @@ class HistogramReply(TypedDict):
     posinf: int
     neginf: int
     exact: bool
-    error: float
+    relative_error: float
 
 
 class CountRequest(TypedDict):

@@ -43,20 +43,20 @@ export function colourScale(kind: ColorScale, spread: Spread): ColourScale {
         kind,
         limit: full,
         linear: knee,
-        note: `logarithmic, linear within ±${formatNumber(knee, 2)}`,
+        note: `linear within ±${formatNumber(knee, 2)}`,
       };
     }
     case "row":
-      return { ...linear, limit: ROW_REACH, note: `each row: ± ${ROW_REACH} × its own rms` };
+      return { ...linear, limit: ROW_REACH, note: "each row by its own rms" };
     default: {
       const inner = Math.max(Math.abs(spread.q01), Math.abs(spread.q99)) * ROBUST;
       if (!(inner > 0)) return { ...linear, limit: full, note: "± largest magnitude" };
       if (spread.pixel > inner) {
         const limit = Math.min(full, spread.pixel);
-        return { ...linear, limit, note: "robust: ± a typical pixel of the whole" };
+        return { ...linear, limit, note: "± a typical pixel of the whole" };
       }
       const limit = Math.min(full, inner);
-      const note = limit === full ? "± largest magnitude" : `robust: ± ${ROBUST} × the 1–99 % range`;
+      const note = limit === full ? "± largest magnitude" : `± ${ROBUST} × the 1–99 % range`;
       return { ...linear, limit, note };
     }
   }
@@ -67,7 +67,7 @@ export function scaleOfDrawn(values: ArrayLike<number>, least = 0): ColourScale 
   const sizes = Float64Array.from(Array.from(values).filter(Number.isFinite), Math.abs).sort();
   const largest = sizes[sizes.length - 1] ?? 0;
   const limit = Math.max(sizes[Math.floor(0.98 * (sizes.length - 1))] ?? 0, least) || largest || 1;
-  return { kind: "robust", limit, linear: 0, note: "robust: holds 98 % of the pixels" };
+  return { kind: "robust", limit, linear: 0, note: "± 98 % of the pixels" };
 }
 
 /**

@@ -1,7 +1,7 @@
 /** What is selected: its path, each part a way up, its shape, type and class. */
 
-import { formatCount, formatShape } from "../draw/format";
 import { h } from "../draw/dom";
+import { formatCount, formatShape } from "../draw/format";
 import type { Store } from "../store";
 
 export function headingPanel(store: Store): HTMLElement {
@@ -15,7 +15,11 @@ export function headingPanel(store: Store): HTMLElement {
     const parts = selected === "" ? [] : selected.split(".");
     const crumbs: (Node | string)[] = [];
     const crumb = (label: string, target: string): void => {
-      const button = h("button", { class: "ww-plain ww-soft", type: "button", title: target || "the whole model" }, label);
+      const button = h(
+        "button",
+        { class: "ww-plain ww-soft", type: "button", title: target || "the whole model" },
+        label,
+      );
       button.addEventListener("click", () => store.select(target));
       crumbs.push(button);
     };

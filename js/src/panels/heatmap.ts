@@ -7,7 +7,7 @@ import type { Store } from "../store";
 import { axesControl } from "./heatmap/axescontrol";
 import { legend } from "./heatmap/legend";
 import { minimap } from "./heatmap/minimap";
-import { message, moduleView, scalarView } from "./heatmap/others";
+import { message, moduleView, scalarView, tensorsOf } from "./heatmap/others";
 import { type Plot, plot } from "./heatmap/plot";
 import { readout } from "./heatmap/readout";
 import { type HeatmapState, heatmapState } from "./heatmap/state";
@@ -57,20 +57,33 @@ export function heatmapPanel(store: Store): HTMLElement {
     if (overview.shape(row).includes(0)) return "empty";
     return overview.shape(row).length === 0 ? "scalar" : "matrix";
   });
+  const known = computed(() => countSummarised(store));
   store.effect(() => {
     const kind = shown.value;
     matrix.hidden = kind !== "matrix";
     other.hidden = kind === "matrix";
     other.replaceChildren();
     if (kind === "matrix") return;
-    // What is drawn of a module or a scalar comes from the overview, and changes with it.
-    void [store.overview.value, store.traits.color_map.value, store.traits.color_scale.value, store.theme.value];
-    other.append(untracked(() => otherView(store, kind)));
+    void [store.selectedRow.value, known.value];
+    void [store.traits.color_map.value, store.traits.color_scale.value, store.theme.value];
+    const abort = new AbortController();
+    other.append(untracked(() => otherView(store, kind, abort.signal)));
+    return () => abort.abort();
   });
   return panel;
 }
 
-function otherView(store: Store, kind: string): HTMLElement {
+/** How many of the tensors that are selected the scan has come to. */
+function countSummarised(store: Store): number {
+  const overview = store.overview.value;
+  const row = store.selectedRow.value;
+  if (row < 0 || overview.isTensor(row)) return row < 0 ? 0 : Number(overview.summarised(row));
+  let count = 0;
+  for (const at of tensorsOf(overview, row)) count += Number(overview.summarised(at));
+  return count;
+}
+
+function otherView(store: Store, kind: string, lifetime: AbortSignal): HTMLElement {
   const overview = store.overview.value;
   const row = store.selectedRow.value;
   switch (kind) {
@@ -81,9 +94,11 @@ function otherView(store: Store, kind: string): HTMLElement {
     case "error":
       return message(overview.error(row), "error");
     case "empty":
-      return message(`An empty tensor of shape ${overview.shape(row).join(" × ")}: there are no weights to draw.`);
+      return message(
+        `An empty tensor of shape ${overview.shape(row).join(" × ")}: there are no weights to draw.`,
+      );
     case "scalar":
-      return scalarView(store, row);
+      return scalarView(store, row, lifetime);
     default:
       return moduleView(store, row);
   }
@@ -108,9 +123,13 @@ function largest(state: HeatmapState, drawn: Plot): HTMLElement {
   const element = h(
     "div",
     { class: "ww-hm-largest" },
-    h("div", { class: "ww-heading" }, "Largest |w|"),
+    h(
+      "div",
+      { class: "ww-hm-largest-title" },
+      h("span", { class: "ww-heading" }, "Largest |w|"),
+      h("label", { class: "ww-soft" }, mark, " mark"),
+    ),
     go,
-    h("label", { class: "ww-soft" }, mark, " mark it"),
   );
   store.effect(() => {
     const found = state.largest.value;

@@ -86,7 +86,7 @@ function tails(store: Store, state: HistogramState, brush: BrushState): HTMLElem
       button.style.visibility = count > 0 ? "visible" : "hidden";
       if (!bins || !view || count === 0) return;
       const edge = edgeText(view[side === "below" ? 0 : 1], bins.scale, view);
-      const text = tailText(count, side, edge, tailsKnown(bins, view));
+      const text = tailText(count, side, edge, bins.exact && tailsKnown(bins, view));
       button.textContent = side === "below" ? `◂ ${text}` : `${text} ▸`;
       const limit = state.limits.value?.[side === "below" ? 0 : 1];
       const to = bins.scale === "value" && limit !== undefined ? `, to ${formatNumber(limit)}` : "";
@@ -118,7 +118,7 @@ function readout(store: Store, state: HistogramState, brush: BrushState): HTMLEl
     });
   const low = input("from", "lowest brushed value");
   const high = input("to", "highest brushed value");
-  const held = h("span", { class: "ww-hist-count-text", "aria-live": "polite" });
+  const held = h("span", { class: "ww-hist-count-text" });
   const clear = h(
     "button",
     { type: "button", class: "ww-plain", title: "clear the brush", "aria-label": "clear the brush" },
@@ -173,6 +173,8 @@ function readout(store: Store, state: HistogramState, brush: BrushState): HTMLEl
     const range = trait.value;
     clear.style.visibility = range ? "visible" : "hidden";
     const found = count.value;
+    // Estimates change with every frame of a drag: too much to be read out.
+    held.setAttribute("aria-live", found?.exact ? "polite" : "off");
     if (!range) held.textContent = "drag to brush";
     else if (!found) held.textContent = "…";
     else {

@@ -2,10 +2,11 @@
 
 import { batch } from "@preact/signals-core";
 import { copyText, h } from "../draw/dom";
+import { set } from "../draw/svg";
 import type { Store } from "../store";
 import { defaultAxes, matrixSize } from "../tensor";
 import { type Entry, entries, entriesToText, flatCell } from "./statistics/entries";
-import { rankOf } from "./statistics/rank";
+import { type Rank, rankOf } from "./statistics/rank";
 
 /** Rows and columns of the heatmap's window around a weight that is jumped to. */
 const WINDOW = [16, 24] as const;
@@ -26,6 +27,8 @@ export function statisticsPanel(store: Store): HTMLElement {
     list,
   );
   let shown: Entry[] = [];
+  let marks: HTMLElement[] = [];
+  let before = "";
   copy.addEventListener("click", async () => {
     await copyText(entriesToText(shown));
     copy.textContent = "copied";
@@ -42,29 +45,32 @@ export function statisticsPanel(store: Store): HTMLElement {
     const problem = overview.error(row);
     error.textContent = problem;
     error.hidden = problem === "";
-    shown = entries(overview, row, store.traits.selected.value);
-    const passes = store.matches.value.passes;
+    const path = store.traits.selected.value;
+    shown = entries(overview, row, path);
+    // While the scan goes on, new overviews come many times a second. What did not change stays, and can be clicked.
+    const now = JSON.stringify(shown);
+    if (now !== before) {
+      before = now;
+      marks = shown.map(() => h("span", { class: "ww-stat-rank" }));
+      list.replaceChildren(...shown.map((entry, i) => line(store, entry, marks[i] as HTMLElement)));
+    }
     // Modules have no rank, and need no room for it.
     list.dataset.ranks = String(overview.isTensor(row));
-    list.replaceChildren(...shown.map((entry) => line(store, entry, row, passes)));
+    const { passes } = store.matches.value;
+    for (const [i, { rank }] of shown.entries()) {
+      if (rank) setRank(marks[i] as HTMLElement, rankOf(overview, rank, row, passes));
+    }
   });
   return panel;
 }
 
-function line(store: Store, entry: Entry, row: number, passes: Uint8Array): HTMLElement {
+function line(store: Store, entry: Entry, mark: HTMLElement): HTMLElement {
   const value = h("dd", { class: "ww-number" });
   if (entry.link) value.append(link(store, entry.link));
   if (entry.text) value.append(h("span", { title: entry.title }, ...breakable(entry.text)));
-  const mark = h("span", { class: "ww-stat-rank" });
-  if (entry.rank) setRank(store, mark, entry.rank, row, passes);
   const term = h("dt", { title: entry.help }, entry.label);
-  return h(
-    "div",
-    { class: "ww-stat", "data-width": entry.width },
-    term,
-    value,
-    entry.width && !entry.rank ? null : mark,
-  );
+  const ranked = entry.rank || !entry.width;
+  return h("div", { class: "ww-stat", "data-width": entry.width }, term, value, ranked ? mark : null);
 }
 
 /** Names may break after their dots. */
@@ -102,12 +108,12 @@ function jump(store: Store, position: readonly number[]): void {
 }
 
 /** Where the value stands among those of all tensors that pass the filters: a dot on a short line. */
-function setRank(store: Store, mark: HTMLElement, key: string, row: number, passes: Uint8Array): void {
-  const rank = rankOf(store.overview.peek(), key, row, passes);
-  if (!rank) return;
-  mark.title = rank.text;
-  mark.setAttribute("role", "img");
-  mark.setAttribute("aria-label", rank.text);
-  mark.style.setProperty("--ww-rank", rank.share.toFixed(3));
-  mark.dataset.known = "true";
+function setRank(mark: HTMLElement, rank: Rank | null): void {
+  set(mark, {
+    title: rank?.text,
+    role: rank ? "img" : null,
+    "aria-label": rank?.text,
+    "data-known": rank ? "" : null,
+  });
+  mark.style.setProperty("--ww-rank", rank ? rank.share.toFixed(3) : null);
 }

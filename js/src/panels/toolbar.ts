@@ -1,7 +1,7 @@
 /** The line at the top: name, totals, search, how far the scan is, whether a kernel answers. */
 
-import { formatBytes, formatCount, formatShare, formatShort } from "../draw/format";
 import { h } from "../draw/dom";
+import { formatBytes, formatCount, formatShare, formatShort } from "../draw/format";
 import type { Overview } from "../overview";
 import type { Store } from "../store";
 
@@ -24,6 +24,7 @@ export function toolbar(store: Store): HTMLElement {
     "div",
     { class: "ww-toolbar", role: "toolbar", "aria-label": "model" },
     totals(store),
+    leftOut(store),
     search(store),
     progress(store),
     kernelNote(store),
@@ -47,6 +48,40 @@ function totals(store: Store): HTMLElement {
     numbers.title = `${formatCount(weights)} weights, tied ones counted once`;
   });
   return h("div", { class: "ww-title" }, name, numbers);
+}
+
+/** What the source holds and the explorer cannot show, or could not read: said, not hidden. */
+function leftOut(store: Store): HTMLElement {
+  const summary = h("summary", { title: "what is not shown, and why" });
+  const list = h("dl", { class: "ww-popover ww-left-out" });
+  const box = h("details", { class: "ww-help ww-skipped" }, summary, list);
+  store.effect(() => {
+    const overview = store.overview.value;
+    const { count, reasons } = overview.skipped;
+    const unread: [string, string][] = [];
+    for (let row = 0; row < overview.tensors; row++) {
+      if (overview.error(row)) unread.push([overview.names[row] as string, overview.error(row)]);
+    }
+    const total = count + unread.length;
+    box.hidden = total === 0;
+    summary.textContent = `${formatCount(total)} not shown`;
+    const entries = [...unread.slice(0, 100), ...reasons];
+    list.replaceChildren(
+      ...entries.flatMap(([name, reason]) => [h("dt", {}, name), h("dd", { class: "ww-soft" }, reason)]),
+    );
+    if (entries.length < total) list.append(h("dt", {}, `and ${formatCount(total - entries.length)} more`));
+  });
+  closeWhenLeft(box);
+  return box;
+}
+
+function closeWhenLeft(box: HTMLDetailsElement): void {
+  box.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") box.open = false;
+  });
+  box.addEventListener("focusout", (event) => {
+    if (!box.contains(event.relatedTarget as Node | null)) box.open = false;
+  });
 }
 
 function countAll(overview: Overview): { weights: number; bytes: number; dtypes: string } {
@@ -125,12 +160,7 @@ function syntaxHelp(input: HTMLInputElement, take: () => void): HTMLElement {
     });
     list.append(button, h("span", { class: "ww-soft" }, meaning));
   }
-  help.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") help.open = false;
-  });
-  help.addEventListener("focusout", (event) => {
-    if (!help.contains(event.relatedTarget as Node | null)) help.open = false;
-  });
+  closeWhenLeft(help);
   return help;
 }
 
@@ -158,7 +188,8 @@ function kernelNote(store: Store): HTMLElement {
   store.effect(() => {
     const state = store.model.kernel.value;
     note.hidden = state !== "slow" && state !== "gone";
-    note.textContent = state === "slow" ? "waiting for the kernel…" : "no kernel answers: showing the overview";
+    note.textContent =
+      state === "slow" ? "waiting for the kernel…" : "no kernel answers: showing the overview";
     note.title =
       state === "slow"
         ? "the kernel is busy: finer detail follows when it is free"

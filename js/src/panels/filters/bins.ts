@@ -9,6 +9,8 @@ export type ScaleKind = "linear" | "log" | "symlog";
 export interface FacetAxis {
   readonly kind: ScaleKind;
   readonly domain: Range;
+  /** The value that all have, if there is just one. */
+  readonly only: number | null;
   /** Place of a value, 0 to 1 within the domain. */
   place(value: number): number;
   value(place: number): number;
@@ -58,14 +60,15 @@ export function axisFor(values: ArrayLike<number>, count: number, log: boolean):
   const known = finite(values, count);
   if (known.length === 0) return null;
   let domain = extent(known);
-  if (domain[0] === domain[1]) {
+  const only = domain[0] === domain[1] ? domain[0] : null;
+  if (only !== null) {
     // One value: the axis needs a width all the same.
-    const half = Math.abs(domain[0]) / 2 || 0.5;
-    domain = [domain[0] - half, domain[1] + half];
+    const half = Math.abs(only) / 2 || 0.5;
+    domain = [only - half, only + half];
   }
-  if (!log) return axis("linear", domain, scaleLinear().domain(domain).range([0, 1]));
-  if (domain[0] > 0) return axis("log", domain, scaleLog().domain(domain).range([0, 1]));
-  return axis("symlog", domain, scaleSymlog().constant(middleSize(known)).domain(domain).range([0, 1]));
+  if (!log) return axis("linear", domain, only, scaleLinear().domain(domain).range([0, 1]));
+  if (domain[0] > 0) return axis("log", domain, only, scaleLog().domain(domain).range([0, 1]));
+  return axis("symlog", domain, only, scaleSymlog().constant(middleSize(known)).domain(domain).range([0, 1]));
 }
 
 interface Scale {
@@ -73,10 +76,11 @@ interface Scale {
   invert(place: number): number;
 }
 
-function axis(kind: ScaleKind, domain: Range, scale: Scale): FacetAxis {
+function axis(kind: ScaleKind, domain: Range, only: number | null, scale: Scale): FacetAxis {
   return {
     kind,
     domain,
+    only,
     place: (value) => scale(value) ?? Number.NaN,
     value: (place) => (place <= 0 ? domain[0] : place >= 1 ? domain[1] : scale.invert(place)),
   };

@@ -188,8 +188,8 @@ export function createFacet(store: Store, state: FilterState, key: string): Face
     effect(() => {
       const on = axis.value;
       plot.toggleAttribute("data-unknown", !on);
-      low.textContent = on ? text(on.domain[0]) : "";
-      high.textContent = on ? text(on.domain[1]) : "";
+      low.textContent = !on ? "" : on.only === null ? text(on.domain[0]) : `all ${text(on.only)}`;
+      high.textContent = on && on.only === null ? text(on.domain[1]) : "";
       scale.textContent = on ? { linear: "linear", log: "log", symlog: "± log" }[on.kind] : "";
       scale.title = isLog.value ? "Show on a linear scale" : "Show on a logarithmic scale";
     }),

@@ -27,7 +27,9 @@ export async function copyWindow(state: HeatmapState): Promise<string> {
     const [top, bottom, left, right] = extent(place, v.rows, v.cols);
     for (let row = Math.max(top, row0); row < Math.min(bottom, row1); row++) {
       for (let col = Math.max(left, col0); col < Math.min(right, col1); col++) {
-        values[(row - row0) * width + col - col0] = tile.values[(row - top) * tile.width + col - left] as number;
+        values[(row - row0) * width + col - col0] = tile.values[
+          (row - top) * tile.width + col - left
+        ] as number;
       }
     }
   }

@@ -48,7 +48,11 @@ function axisControl(state: HeatmapState, matrix: MatrixInfo, axis: number): HTM
   if (partOf(matrix, axis) === "step" && size > 1) {
     const common = { min: 0, max: size - 1, step: 1, "data-axis": axis };
     const slider = h("input", { ...common, type: "range", "aria-label": `position on axis ${axis}` });
-    const number = h("input", { ...common, type: "number", "aria-label": `position on axis ${axis}, as a number` });
+    const number = h("input", {
+      ...common,
+      type: "number",
+      "aria-label": `position on axis ${axis}, as a number`,
+    });
     for (const input of [slider, number]) {
       input.addEventListener("input", () => {
         const at = Math.round(Number(input.value));
@@ -76,7 +80,7 @@ function draw(state: HeatmapState, matrix: MatrixInfo, axis: number, part: Part)
 }
 
 function reset(state: HeatmapState): HTMLElement {
-  const button = h("button", { type: "button", class: "ww-plain ww-hm-link" }, "flatten");
+  const button = h("button", { type: "button", class: "ww-plain ww-hm-link" }, "default");
   button.title = "the first axis as rows, all others as columns";
   button.addEventListener("click", () =>
     batch(() => {

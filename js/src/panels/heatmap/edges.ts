@@ -36,10 +36,20 @@ export function niceStep(scale: number, room: number): number {
 }
 
 /** Elements with a label among those in sight. */
-export function indexTicks(start: number, length: number, count: number, scale: number, room: number): number[] {
+export function indexTicks(
+  start: number,
+  length: number,
+  count: number,
+  scale: number,
+  room: number,
+): number[] {
   const step = niceStep(scale, room);
   const found: number[] = [];
-  for (let at = Math.ceil((start - 0.5) / step) * step; at < count && at + 0.5 <= start + length; at += step) {
+  for (
+    let at = Math.ceil((start - 0.5) / step) * step;
+    at < count && at + 0.5 <= start + length;
+    at += step
+  ) {
     if (at >= 0 && at + 0.5 >= start) found.push(at);
   }
   return found;
@@ -87,7 +97,10 @@ export function axisTitle(what: "rows" | "columns", axes: readonly number[], mat
   return `${formatCount(count)} ${name}${from}`;
 }
 
-function drawTitles(context: CanvasRenderingContext2D, { matrix, v, geometry: { room }, inks }: EdgeScene): void {
+function drawTitles(
+  context: CanvasRenderingContext2D,
+  { matrix, v, geometry: { room }, inks }: EdgeScene,
+): void {
   const [, height] = drawnSize(v);
   context.fillStyle = inks.textSoft;
   context.textBaseline = "alphabetic";

@@ -57,6 +57,11 @@ function strip(width: number, height: number): Geometry {
   const left = 50;
   const room = { x: left, y: TICK_ROOM, width: Math.max(1, Math.floor(width - left - 8)), height: STRIP };
   const top = TICK_ROOM + STRIP + 10;
-  const values = { x: left, y: top, width: room.width, height: Math.max(20, Math.min(height - top - 6, 320)) };
+  const values = {
+    x: left,
+    y: top,
+    width: room.width,
+    height: Math.max(20, Math.min(height - top - 6, 320)),
+  };
   return { width, height, room, rowNorms: 0, colNorms: 0, values, titles: false };
 }

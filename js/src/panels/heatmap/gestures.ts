@@ -53,7 +53,6 @@ function pointers(target: GestureTarget, lifetime: AbortSignal): void {
 
   element.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
-    element.focus({ preventScroll: true });
     element.setPointerCapture(event.pointerId);
     if (down.size === 0) moved = false;
     else moved = true;

@@ -76,7 +76,11 @@ export function legend(state: HeatmapState): HTMLElement {
           h(
             "span",
             { class: "ww-hm-entry" },
-            h("span", { class: "ww-hm-swatch", style: `background:${css(colour)}`, "aria-hidden": "true" }, sign),
+            h(
+              "span",
+              { class: "ww-hm-swatch", style: `background:${css(colour)}`, "aria-hidden": "true" },
+              sign,
+            ),
             `${name} ${formatCount(many)}`,
           ),
         ),

@@ -17,7 +17,8 @@ export function minimap(state: HeatmapState, ended: () => void): HTMLElement {
   let frame = 0;
 
   /** The whole in the room of the minimap. */
-  const small = (v: Viewport): Viewport => fit(v.rows, v.cols, element.clientWidth - 2, element.clientHeight - 2);
+  const small = (v: Viewport): Viewport =>
+    fit(v.rows, v.cols, element.clientWidth - 2, element.clientHeight - 2);
 
   const draw = (): void => {
     frame = 0;

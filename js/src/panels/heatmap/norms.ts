@@ -18,7 +18,9 @@ export interface NormProfile {
 
 export function floats(view: DataView): Float32Array {
   // A copy: buffers of messages may start anywhere, arrays of floats must not.
-  return new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) as ArrayBuffer);
+  return new Float32Array(
+    view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) as ArrayBuffer,
+  );
 }
 
 function norms(values: Float32Array, step: number): Norms {

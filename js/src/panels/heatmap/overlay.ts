@@ -1,9 +1,10 @@
 /** What moves with the pointer, over the matrix: crosshair, pinned cell, the mark on the largest weight. */
 
 import type { Hover } from "../../store";
-import type { Geometry } from "./geometry";
+import { GAP, type Geometry } from "./geometry";
 import type { Inks } from "./inks";
 import type { Largest } from "./matrix";
+import { largestIn, type NormProfile } from "./norms";
 import { drawnSize, type Viewport } from "./viewport";
 
 export interface OverlayScene {
@@ -14,6 +15,7 @@ export interface OverlayScene {
   pinned: Hover | null;
   /** null if it is not to be marked. */
   largest: Largest | null;
+  norms: NormProfile | null;
 }
 
 /** Radius of the ring around the largest weight. */
@@ -38,8 +40,10 @@ export function drawOverlay(context: CanvasRenderingContext2D, scene: OverlaySce
   }
   context.restore();
   const named = hover ?? pinned;
+  if (named && scene.norms) normBars(context, scene, scene.norms, named);
   if (named && geometry.values === null) chips(context, scene, named);
-  else if (named) chip(context, inks, String(named.col), room.x + middle(v.x, v.sx, named.col, named.cols), room.y - 8);
+  else if (named)
+    chip(context, inks, String(named.col), room.x + middle(v.x, v.sx, named.col, named.cols), room.y - 8);
 }
 
 /** Centre of the ring, null if there is none in sight. */
@@ -112,6 +116,41 @@ function crosshair(context: CanvasRenderingContext2D, scene: OverlayScene, cell:
   context.globalAlpha = 1;
 }
 
+/** The bars of the cell's row and column among the norms. */
+function normBars(
+  context: CanvasRenderingContext2D,
+  { v, geometry, inks }: OverlayScene,
+  norms: NormProfile,
+  cell: Hover,
+): void {
+  const { room } = geometry;
+  const [width, height] = drawnSize(v);
+  context.fillStyle = inks.accent;
+  const bar = (
+    start: number,
+    scale: number,
+    first: number,
+    count: number,
+    most: number,
+  ): [number, number] => {
+    const from = Math.max(0, (first - start) * scale);
+    const to = Math.min(most, (first + count - start) * scale);
+    return [from, Math.max(1, to - from - (scale >= 3 ? 1 : 0))];
+  };
+  if (geometry.rowNorms && norms.rows.largest > 0) {
+    const [y, high] = bar(v.y, v.sy, cell.row, cell.rows, height);
+    const share = largestIn(norms.rows, cell.row, cell.row + cell.rows) / norms.rows.largest;
+    if (y < height) context.fillRect(room.x + width + GAP, room.y + y, share * geometry.rowNorms, high);
+  }
+  if (geometry.colNorms && norms.cols.largest > 0) {
+    const [x, wide] = bar(v.x, v.sx, cell.col, cell.cols, width);
+    const share = largestIn(norms.cols, cell.col, cell.col + cell.cols) / norms.cols.largest;
+    const bottom = room.y + height + GAP + geometry.colNorms;
+    if (x < width)
+      context.fillRect(room.x + x, bottom - share * geometry.colNorms, wide, share * geometry.colNorms);
+  }
+}
+
 /** The indices of the cell, in place of the ticks that they cover. */
 function chips(context: CanvasRenderingContext2D, scene: OverlayScene, cell: Hover): void {
   const { v, geometry, inks } = scene;
@@ -136,8 +175,11 @@ function chip(
   context.textBaseline = "middle";
   const width = context.measureText(text).width;
   const left = align === "center" ? x - width / 2 : x - width;
-  context.fillStyle = inks.bg;
-  context.fillRect(left - 3, y - 7.5, width + 6, 15);
+  // A tag over the ticks, which it may cover in part.
   context.fillStyle = inks.text;
+  context.beginPath();
+  context.roundRect(left - 3, y - 7, width + 6, 14, 2);
+  context.fill();
+  context.fillStyle = inks.bg;
   context.fillText(text, x, y + 0.5);
 }

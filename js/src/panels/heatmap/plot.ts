@@ -14,16 +14,7 @@ import { probe } from "./probe";
 import { drawMatrix } from "./render";
 import type { HeatmapState } from "./state";
 import { drawValues } from "./vectorplot";
-import {
-  centreOn,
-  elementAt,
-  fit,
-  LARGEST_CELL,
-  pan,
-  reveal,
-  type Viewport,
-  zoomAt,
-} from "./viewport";
+import { centreOn, elementAt, fit, LARGEST_CELL, pan, reveal, type Viewport, zoomAt } from "./viewport";
 import { syncWindow } from "./windowsync";
 
 export interface Plot {
@@ -45,7 +36,11 @@ export function plot(state: HeatmapState): Plot {
   const { store } = state;
   const base = h("canvas", { class: "ww-hm-canvas", role: "img" });
   const over = h("canvas", { class: "ww-hm-canvas", "aria-hidden": "true" });
-  const hint = h("div", { class: "ww-hm-hint", hidden: true }, "click here first, or hold Ctrl, to zoom with the wheel");
+  const hint = h(
+    "div",
+    { class: "ww-hm-hint", hidden: true },
+    "click here first, or hold Ctrl, to zoom with the wheel",
+  );
   const element = h(
     "div",
     {
@@ -94,7 +89,15 @@ export function plot(state: HeatmapState): Plot {
     context.clearRect(0, 0, size.width, size.height);
     if (!matrix || !v || !geo || v.rows !== matrix.rows || v.cols !== matrix.cols) return;
     inks ??= inksOf(element);
-    const done = drawMatrix(context, { state, matrix, v, room: geo.room, ratio, painter: paint.peek(), inks });
+    const done = drawMatrix(context, {
+      state,
+      matrix,
+      v,
+      room: geo.room,
+      ratio,
+      painter: paint.peek(),
+      inks,
+    });
     drawEdges(context, { matrix, v, geometry: geo, norms: state.norms.peek(), inks });
     drawValues(context, state, matrix, v, geo, inks);
     if (!done) request("base");
@@ -111,6 +114,7 @@ export function plot(state: HeatmapState): Plot {
       hover: element.dataset.dragging === undefined ? store.hover.peek() : null,
       pinned: state.pinned.peek(),
       largest: state.markLargest.peek() ? state.largest.peek() : null,
+      norms: state.norms.peek(),
     };
   };
   const drawOver = (): void => {
@@ -171,7 +175,10 @@ export function plot(state: HeatmapState): Plot {
   });
   store.effect(() => {
     const matrix = state.matrix.value;
-    base.setAttribute("aria-label", matrix ? `heatmap of ${matrix.tensor}, ${matrix.rows} rows, ${matrix.cols} columns` : "");
+    base.setAttribute(
+      "aria-label",
+      matrix ? `heatmap of ${matrix.tensor}, ${matrix.rows} rows, ${matrix.cols} columns` : "",
+    );
   });
 
   // -- pointing ------------------------------------------------------------------------------------------------
@@ -180,7 +187,8 @@ export function plot(state: HeatmapState): Plot {
     const v = state.viewport.peek();
     if (!v || !geo) return null;
     // The plot of a vector's values points at them as its strip does.
-    const inPlot = geo.values && py >= geo.values.y - geo.room.y && py < geo.values.y - geo.room.y + geo.values.height;
+    const inPlot =
+      geo.values && py >= geo.values.y - geo.room.y && py < geo.values.y - geo.room.y + geo.values.height;
     const at = elementAt(v, px, inPlot ? 1 : py);
     return at && probe(state, at[0], at[1]);
   };
@@ -209,7 +217,8 @@ export function plot(state: HeatmapState): Plot {
     return true;
   };
   /** A strip keeps its height. */
-  const along = (wanted: "both" | "rows" | "cols"): "both" | "rows" | "cols" => (geo?.values ? "cols" : wanted);
+  const along = (wanted: "both" | "rows" | "cols"): "both" | "rows" | "cols" =>
+    geo?.values ? "cols" : wanted;
   const zoomAbout = (factor: number, px: number, py: number, wanted: "both" | "rows" | "cols"): boolean => {
     const v = state.viewport.peek();
     return v !== null && set(zoomAt(v, factor, px, py, along(wanted)));
@@ -330,6 +339,12 @@ function step(state: HeatmapState, cols: number, rows: number, set: (v: Viewport
 }
 
 function sameView(a: Viewport, b: Viewport): boolean {
-  return a.x === b.x && a.y === b.y && a.sx === b.sx && a.sy === b.sy && a.width === b.width && a.height === b.height;
+  return (
+    a.x === b.x &&
+    a.y === b.y &&
+    a.sx === b.sx &&
+    a.sy === b.sy &&
+    a.width === b.width &&
+    a.height === b.height
+  );
 }
-

@@ -5,10 +5,9 @@ import { formatNumber, formatPosition } from "../../draw/format";
 import type { Aggregate } from "../../protocol";
 import type { Hover } from "../../store";
 import { position } from "../../tensor";
-import { exactCell, type ExactCell, shortestFloat32 } from "./exact";
+import { type ExactCell, exactCell, shortestFloat32 } from "./exact";
 import type { MatrixInfo } from "./matrix";
 import { largestIn } from "./norms";
-import { blockText } from "./probe";
 import type { HeatmapState } from "./state";
 
 export const PIXEL_SHOWS: Record<Aggregate, string> = {
@@ -26,7 +25,8 @@ export function readout(state: HeatmapState): HTMLElement {
   const where = h("div", { class: "ww-hm-where" });
   const sigma = h("div", { class: "ww-soft" });
   const of = h("div", { class: "ww-soft" });
-  const norms = h("div", { class: "ww-soft" });
+  const rowNorm = h("div", { class: "ww-soft ww-hm-norm" });
+  const colNorm = h("div", { class: "ww-soft ww-hm-norm" });
   const spoken = h("div", { class: "ww-hm-spoken", "aria-live": "polite" });
   const exact = exactCell(state);
 
@@ -37,7 +37,7 @@ export function readout(state: HeatmapState): HTMLElement {
     heading.textContent = !store.hover.value && pinned ? "Pinned cell" : "Cell under pointer";
     if (!cell || !matrix) {
       value.textContent = "–";
-      for (const line of [where, sigma, of, norms]) line.textContent = "\u00a0";
+      for (const line of [where, sigma, of, rowNorm, colNorm]) line.textContent = "\u00a0";
       return;
     }
     const told = describe(state, matrix, cell, exact.value);
@@ -45,7 +45,9 @@ export function readout(state: HeatmapState): HTMLElement {
     where.textContent = told.where;
     sigma.textContent = told.sigma || "\u00a0";
     of.textContent = told.of;
-    norms.textContent = told.norms || "\u00a0";
+    rowNorm.textContent = told.rowNorm || "\u00a0";
+    colNorm.textContent = told.colNorm || "\u00a0";
+    value.title = told.value;
     where.title = told.where;
   });
   store.effect(() => {
@@ -55,7 +57,7 @@ export function readout(state: HeatmapState): HTMLElement {
     const told = describe(state, matrix, pinned, exact.value);
     spoken.textContent = `${told.where} ${told.value} ${told.of}`;
   });
-  return h("div", { class: "ww-hm-readout" }, heading, value, where, sigma, of, norms, spoken);
+  return h("div", { class: "ww-hm-readout" }, heading, value, where, sigma, of, rowNorm, colNorm, spoken);
 }
 
 interface Told {
@@ -63,12 +65,21 @@ interface Told {
   where: string;
   sigma: string;
   of: string;
-  norms: string;
+  rowNorm: string;
+  colNorm: string;
 }
 
-export function describe(state: HeatmapState, matrix: MatrixInfo, cell: Hover, known: ExactCell | null): Told {
+export function describe(
+  state: HeatmapState,
+  matrix: MatrixInfo,
+  cell: Hover,
+  known: ExactCell | null,
+): Told {
   const { store } = state;
-  const exact = known && known.of.row === cell.row && known.of.col === cell.col && known.of.rows === cell.rows ? known : null;
+  const exact =
+    known && known.of.row === cell.row && known.of.col === cell.col && known.of.rows === cell.rows
+      ? known
+      : null;
   const single = cell.rows * cell.cols === 1;
   const aggregate = store.traits.aggregate.value;
   const rough = "rough" in cell && cell.rough === true;
@@ -76,11 +87,16 @@ export function describe(state: HeatmapState, matrix: MatrixInfo, cell: Hover, k
   const isElement = single || shown === "absmax";
   let where: string;
   if (exact && isElement) where = formatPosition(exact.position);
-  else if (single) where = formatPosition(position(matrix.shape, matrix.axes, matrix.index, cell.row, cell.col));
+  else if (single)
+    where = formatPosition(position(matrix.shape, matrix.axes, matrix.index, cell.row, cell.col));
   else where = `${span("row", cell.row, cell.rows)}, ${span("column", cell.col, cell.cols)}`;
   const number = exact && isElement ? Number(exact.value) : cell.value;
   const text =
-    exact && isElement ? exact.value.replaceAll("-", "\u2212") : single && !rough ? shortestFloat32(cell.value) : formatNumber(cell.value, 5);
+    exact && isElement
+      ? exact.value.replaceAll("-", "\u2212")
+      : single && !rough
+        ? shortestFloat32(cell.value)
+        : formatNumber(cell.value, 5);
   const mean = store.overview.value.column("mean")[matrix.row] ?? Number.NaN;
   const std = store.overview.value.column("std")[matrix.row] ?? Number.NaN;
   const away = (number - mean) / std;
@@ -88,9 +104,9 @@ export function describe(state: HeatmapState, matrix: MatrixInfo, cell: Hover, k
   return {
     value: rough && !exact ? `≈ ${text}` : text,
     where,
-    sigma: Number.isFinite(away) && isElement ? `${sign}${formatNumber(away, 3)} σ from the mean` : "",
-    of: single ? "one weight" : `${PIXEL_SHOWS[shown]} of ${blockText(cell.rows, cell.cols)}`,
-    norms: normsOf(state, cell, matrix),
+    sigma: Number.isFinite(away) && isElement ? `${sign}${formatNumber(away, 3)} σ from mean` : "",
+    of: single ? "one weight" : `${PIXEL_SHOWS[shown]} of ${cell.rows} × ${cell.cols}`,
+    ...normsOf(state, cell, matrix),
   };
 }
 
@@ -98,10 +114,10 @@ function span(what: string, first: number, count: number): string {
   return count === 1 ? `${what} ${first}` : `${what}s ${first}–${first + count - 1}`;
 }
 
-function normsOf(state: HeatmapState, cell: Hover, matrix: MatrixInfo): string {
+function normsOf(state: HeatmapState, cell: Hover, matrix: MatrixInfo): { rowNorm: string; colNorm: string } {
   const norms = state.norms.value;
-  if (!norms || matrix.rows < 2) return "";
+  if (!norms || matrix.rows < 2) return { rowNorm: "", colNorm: "" };
   const row = largestIn(norms.rows, cell.row, cell.row + cell.rows);
   const col = largestIn(norms.cols, cell.col, cell.col + cell.cols);
-  return `norms: row ${formatNumber(row, 3)}, column ${formatNumber(col, 3)}`;
+  return { rowNorm: `row norm ${formatNumber(row, 4)}`, colNorm: `column norm ${formatNumber(col, 4)}` };
 }

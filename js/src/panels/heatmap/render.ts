@@ -2,11 +2,11 @@
 
 import { ink } from "../../draw/colour";
 import { place as placeOn } from "../../draw/colourscale";
+import { cellText, decimalsFor } from "./celltext";
 import type { Rect } from "./geometry";
 import type { Inks } from "./inks";
 import type { MatrixInfo } from "./matrix";
 import type { Painter } from "./picture";
-import { cellText, decimalsFor } from "./celltext";
 import type { HeatmapState } from "./state";
 import { extent, type Tile, tilesIn } from "./tilecache";
 import { drawnSize, levelFor, type Viewport, visibleWindow } from "./viewport";
@@ -93,7 +93,12 @@ function stopgaps(tiles: Iterable<Tile>, levels: readonly [number, number], v: V
     .sort((a, b) => order(a) - order(b));
 }
 
-function drawTile(context: CanvasRenderingContext2D, scene: Scene, tile: Tile, picture: CanvasImageSource): void {
+function drawTile(
+  context: CanvasRenderingContext2D,
+  scene: Scene,
+  tile: Tile,
+  picture: CanvasImageSource,
+): void {
   const covered = extent(tile.place, scene.v.rows, scene.v.cols);
   drawGrid(context, scene, picture as HTMLCanvasElement, covered, [2 ** tile.place[0], 2 ** tile.place[1]]);
 }
@@ -181,7 +186,9 @@ function drawCells(context: CanvasRenderingContext2D, scene: Scene): void {
   context.font = `${size}px ${inks.mono}`;
   context.textAlign = "center";
   context.textBaseline = "middle";
-  const decimals = decimalsFor(scale.kind === "row" ? Math.abs(state.largest.value?.value ?? 1) : scale.limit);
+  const decimals = decimalsFor(
+    scale.kind === "row" ? Math.abs(state.largest.value?.value ?? 1) : scale.limit,
+  );
   const characters = Math.floor((v.sx - 4) / (size * 0.603));
   for (const at of tilesIn(v, [0, 0])) {
     const tile = cache?.get(at);
@@ -249,14 +256,22 @@ function groupLines(
   context.beginPath();
   const cols = group(matrix.axes.cols);
   if (cols > 1) {
-    for (let col = Math.ceil(Math.max(1, col0) / cols) * cols; col < Math.min(col1 + 1, v.cols); col += cols) {
+    for (
+      let col = Math.ceil(Math.max(1, col0) / cols) * cols;
+      col < Math.min(col1 + 1, v.cols);
+      col += cols
+    ) {
       const x = room.x + (col - v.x) * v.sx;
       line(context, x, room.y + (row0 - v.y) * v.sy, x, room.y + (row1 - v.y) * v.sy);
     }
   }
   const rows = group(matrix.axes.rows);
   if (rows > 1) {
-    for (let row = Math.ceil(Math.max(1, row0) / rows) * rows; row < Math.min(row1 + 1, v.rows); row += rows) {
+    for (
+      let row = Math.ceil(Math.max(1, row0) / rows) * rows;
+      row < Math.min(row1 + 1, v.rows);
+      row += rows
+    ) {
       const y = room.y + (row - v.y) * v.sy;
       line(context, room.x + (col0 - v.x) * v.sx, y, room.x + (col1 - v.x) * v.sx, y);
     }

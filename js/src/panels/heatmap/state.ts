@@ -117,7 +117,9 @@ export function heatmapState(store: Store): HeatmapState {
   const thumbnailScale = computed(() => {
     const scale = weightScale.value;
     // Its pixels stand for many more weights than those of tiles, and reach further.
-    return thumbnail.value && scale.kind === "robust" ? scaleOfDrawn(thumbnail.value.data, scale.limit) : scale;
+    return thumbnail.value && scale.kind === "robust"
+      ? scaleOfDrawn(thumbnail.value.data, scale.limit)
+      : scale;
   });
   const hasTiles = computed(() => {
     void data.arrivals.value;

@@ -1,6 +1,6 @@
 /** The tiles of one matrix: asked for when they are wanted, kept while there is room, given up when not wanted. */
 
-import { RequestCancelled, type Range } from "../../model";
+import { type Range, RequestCancelled } from "../../model";
 import { TILE_SIZE } from "../../protocol";
 import type { Viewport } from "./viewport";
 
@@ -76,11 +76,6 @@ export class TileCache {
     return this.tiles.size;
   }
 
-  /** Whether tiles that are wanted are still to come. */
-  get waiting(): boolean {
-    return this.flying.size > 0;
-  }
-
   /**
    * Says which tiles are wanted, the most urgent first. All other requests are withdrawn.
    *
@@ -107,13 +102,6 @@ export class TileCache {
     for (const { abort } of this.flying.values()) abort.abort();
     this.flying.clear();
     this.tiles.clear();
-  }
-
-  /** Asks again for what failed. */
-  retry(): void {
-    this.failed.clear();
-    this.error = "";
-    this.ask();
   }
 
   private ask(): void {

@@ -49,41 +49,52 @@ export function toolbar(state: HeatmapState, plot: Plot): { buttons: HTMLElement
     fitAll.disabled = !v || isFit(v);
   });
 
-  const status = h("div", { class: "ww-hm-status ww-note", role: "status" });
-  const text = computed(() => said.value || describe(state));
+  const short = h("span", { class: "ww-hm-short", "aria-hidden": "true" });
+  const long = h("span", { class: "ww-hm-long" });
+  const status = h("div", { class: "ww-hm-status ww-note" }, short, long);
+  const told = computed<Told>(() => (said.value ? { long: said.value } : describe(state)));
   store.effect(() => {
-    status.textContent = text.value;
-    status.title = text.value;
+    const now = told.value;
+    long.textContent = now.long;
+    short.textContent = now.short ?? now.long;
+    status.title = now.long;
     status.dataset.tone = state.cache.value?.error && state.arrivals.value >= 0 ? "error" : "";
   });
   return { buttons, status };
 }
 
+interface Told {
+  long: string;
+  /** Where there is little room; the long one is its tooltip. */
+  short?: string;
+}
+
 /** What a pixel stands for, and what a kernel would add. */
-function describe(state: HeatmapState): string {
+function describe(state: HeatmapState): Told {
   const { store } = state;
   void state.arrivals.value;
   const v = state.viewport.value;
   const cache = state.cache.value;
-  if (!v || !cache) return "";
-  if (cache.error) return `the kernel could not draw this: ${cache.error}`;
-  const kernel = store.model.kernel.value;
+  if (!v || !cache) return { long: "" };
+  if (cache.error) return { long: `the kernel could not draw this: ${cache.error}` };
+  const away = store.model.kernel.value === "gone";
+  const range = store.traits.value_range.value;
+  const lit = range ? ` · highlighted: ${formatNumber(range[0], 3)} … ${formatNumber(range[1], 3)}` : "";
   if (!state.hasTiles.value) {
     const thumbnail = state.thumbnail.value;
-    const away = kernel === "gone";
-    if (!thumbnail) return away ? "these axes need a running kernel" : "waiting for the kernel …";
-    const block = blockText(Math.ceil(v.rows / thumbnail.height), Math.ceil(v.cols / thumbnail.width));
-    if (block === "1 weight") return "each cell is one weight";
-    return `the largest |w| of ${block} a cell${away ? "; a running kernel shows each" : ""}`;
+    if (!thumbnail) return { long: away ? "these axes need a running kernel" : "waiting for the kernel …" };
+    const rows = Math.ceil(v.rows / thumbnail.height);
+    const cols = Math.ceil(v.cols / thumbnail.width);
+    if (rows * cols === 1) return { long: `each cell is one weight${lit}`, short: "one weight a cell" };
+    const block = blockText(rows, cols);
+    const more = away ? "; a running kernel shows each" : "";
+    return { long: `each cell: the largest |w| of ${block}${more}${lit}`, short: `${block} a cell` };
   }
   const [rowLevel, colLevel] = state.levels.value;
-  const parts = [
-    rowLevel + colLevel === 0
-      ? "each cell is one weight"
-      : `a pixel is the ${PIXEL_SHOWS[store.traits.aggregate.value]} of ${blockText(2 ** rowLevel, 2 ** colLevel)}`,
-  ];
-  const range = store.traits.value_range.value;
-  if (range) parts.push(`highlighted: ${formatNumber(range[0], 3)} … ${formatNumber(range[1], 3)}`);
-  if (kernel === "gone") parts.push("the kernel does not answer");
-  return parts.join(" · ");
+  const ending = away ? `${lit} · the kernel does not answer` : lit;
+  if (rowLevel + colLevel === 0)
+    return { long: `each cell is one weight${ending}`, short: "one weight a cell" };
+  const block = blockText(Math.min(v.rows, 2 ** rowLevel), Math.min(v.cols, 2 ** colLevel));
+  const shows = PIXEL_SHOWS[store.traits.aggregate.value];
+  return { long: `each pixel: the ${shows} of ${block}${ending}`, short: `${block} a pixel` };
 }

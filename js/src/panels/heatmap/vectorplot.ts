@@ -89,7 +89,15 @@ function bars(
     const first = Math.max(0, Math.floor(v.x) - left);
     const last = Math.min(tile.width, Math.ceil(v.x + v.width / v.sx) - left);
     for (let i = first; i < last; i++) {
-      bar(context, room, scale, base, room.x + (left + i - v.x) * v.sx, Math.max(1, v.sx - gap), tile.values[i]);
+      bar(
+        context,
+        room,
+        scale,
+        base,
+        room.x + (left + i - v.x) * v.sx,
+        Math.max(1, v.sx - gap),
+        tile.values[i],
+      );
     }
   }
 }
@@ -106,7 +114,12 @@ function bar(
   if (value === undefined || Number.isNaN(value)) return;
   const y = Math.min(room.height, Math.max(0, scale.y(value)));
   // A value of zero still shows, as a line.
-  context.fillRect(x, room.y + Math.min(y, base) - (y === base ? 0.5 : 0), width, Math.max(1, Math.abs(y - base)));
+  context.fillRect(
+    x,
+    room.y + Math.min(y, base) - (y === base ? 0.5 : 0),
+    width,
+    Math.max(1, Math.abs(y - base)),
+  );
 }
 
 function envelope(

@@ -57,7 +57,13 @@ function bounded(v: Viewport): Viewport {
 }
 
 /** Makes cells `factor` times as large; what is at (px, py) stays there. */
-export function zoomAt(v: Viewport, factor: number, px: number, py: number, along: Direction = "both"): Viewport {
+export function zoomAt(
+  v: Viewport,
+  factor: number,
+  px: number,
+  py: number,
+  along: Direction = "both",
+): Viewport {
   const [fx, fy] = fitScales(v.rows, v.cols, v.width, v.height);
   const clamp = (scale: number, least: number): number =>
     Math.min(Math.max(scale, least), Math.max(LARGEST_CELL, least));

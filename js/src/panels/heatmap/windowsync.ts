@@ -24,7 +24,8 @@ export function syncWindow(state: HeatmapState): () => void {
       if (!v) return; // the window is taken up as soon as there is a size
       const whole = fit(v.rows, v.cols, v.width, v.height);
       const fits = window !== null && window[0] < window[1] && window[2] < window[3];
-      state.viewport.value = fits && window[1] <= v.rows && window[3] <= v.cols ? showWindow(whole, window) : whole;
+      state.viewport.value =
+        fits && window[1] <= v.rows && window[3] <= v.cols ? showWindow(whole, window) : whole;
     });
   });
   lifetime.addEventListener("abort", () => clearTimeout(timer));

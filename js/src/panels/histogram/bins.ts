@@ -110,7 +110,7 @@ export function fromReply(reply: Reply<"histogram">, scale: Scale, total: number
   const step = (high - low) / counts.length;
   const edges = Float64Array.from({ length: counts.length + 1 }, (_, i) => low + i * step);
   edges[counts.length] = high;
-  const { below, above, zeros, nan, posinf, neginf, exact, error } = reply;
+  const { below, above, zeros, nan, posinf, neginf, exact, relative_error: error } = reply;
   return {
     scale,
     edges,

@@ -37,8 +37,8 @@ export function brushState(store: Store, histogram: HistogramState): BrushState 
   /** Both ends of w, of an interval on the axis. */
   const toValues = ([a, b]: Range): Range => {
     if (histogram.scale.peek() === "value") return a <= b ? [a, b] : [b, a];
-    const low = significant(10 ** Math.min(a, b));
-    const high = significant(10 ** Math.max(a, b));
+    const low = outwards(10 ** Math.min(a, b), Math.floor);
+    const high = outwards(10 ** Math.max(a, b), Math.ceil);
     return sign.peek() > 0 ? [low, high] : [-high, -low];
   };
   const flush = (): void => {
@@ -109,9 +109,13 @@ export function brushState(store: Store, histogram: HistogramState): BrushState 
   };
 }
 
-/** A magnitude to the three digits that a logarithmic axis tells. */
-function significant(value: number): number {
-  return Number(value.toPrecision(3));
+/** A magnitude to the three digits that a logarithmic axis tells, outwards: the largest weight stays inside. */
+function outwards(value: number, round: (value: number) => number): number {
+  const near = Number(value.toPrecision(3));
+  // What has three digits already went through a logarithm, and must not move on.
+  if (Math.abs(near - value) <= 1e-9 * value) return near;
+  const place = Math.floor(Math.log10(value)) - 2;
+  return Number(`${round(Number((value / 10 ** place).toPrecision(12)))}e${place}`);
 }
 
 function same(a: Range | null, b: Range | null): boolean {

@@ -207,7 +207,7 @@ function whatIsUnder(x: number, bins: Bins, view: Range, place: Geometry): Under
   }
   if (bins.step === 0) return null;
   const tails = outside(bins, view);
-  const known = tailsKnown(bins, view);
+  const known = bins.exact && tailsKnown(bins, view);
   for (const side of ["below", "above"] as const) {
     const { x: from, width } = place[side];
     if (x < from - 1 || x > from + width + 1 || tails[side] === 0) continue;

@@ -1,0 +1,265 @@
+"""The scan: complete, in order of need, stoppable, and it leaves the user's process as it was."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.summary.stub import StubSource, ref_of, source_of
+from weightwidget.summary.scan import Scan
+from weightwidget.summary.summarize import summarize
+
+
+def gated(gate: threading.Event, reached: threading.Event):
+    """A reader's hook that waits: the scan stands still at that tensor."""
+
+    def wait(_) -> None:
+        reached.set()
+        assert gate.wait(10)
+
+    return wait
+
+
+def test_complete() -> None:
+    progress: list[float] = []
+    source = source_of(a__w=torch.randn(500, 300), a__b=torch.randn(3), c=torch.randn(40, 30))
+    scan = Scan(source, progress.append)
+    assert scan.status == "scanning"
+    assert scan.progress == 0.0
+    assert scan.results == {}
+    assert scan.start() is scan
+    assert scan.wait(30)
+    assert scan.status == "ready"
+    assert scan.progress == 1.0
+    assert list(scan.summary()) == ["a.w", "a.b", "c"]
+    deadline = time.monotonic() + 5
+    while not (progress and progress[-1] == 1.0) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert progress == sorted(progress)
+    assert progress[-1] == 1.0
+
+
+def test_nothing_to_do() -> None:
+    scan = Scan(StubSource([])).start()
+    assert scan.wait(5)
+    assert scan.status == "ready"
+    assert scan.progress == 1.0
+    assert scan.summary().modules[""].count == 0
+
+
+def test_results_show_while_it_runs() -> None:
+    gate, reached = threading.Event(), threading.Event()
+    source = StubSource(
+        [ref_of(torch.randn(5), "a"), ref_of(torch.randn(5), "b", before_read=gated(gate, reached))]
+    )
+    scan = Scan(source, workers=1).start()
+    assert reached.wait(5)
+    assert list(scan.results) == ["a"]
+    assert not scan.wait(0)
+    assert 0 < scan.progress < 1
+    gate.set()
+    assert scan.wait(5)
+    assert list(scan.results) == ["a", "b"]
+
+
+@pytest.mark.parametrize("path", ["last.weight", "last", "tied.weight"])
+def test_prioritise(path: str) -> None:
+    gate, reached = threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def ref(name: str, hook=lambda index: None, **options):
+        return ref_of(torch.randn(5), name, before_read=lambda i: (order.append(name), hook(i)), **options)
+
+    source = StubSource(
+        [
+            ref("first", gated(gate, reached)),
+            *(ref(f"middle.{k}") for k in range(5)),
+            ref("last.weight"),
+            ref("tied.weight", shared_with="last.weight"),
+        ]
+    )
+    scan = Scan(source, workers=1).start()
+    assert reached.wait(5)
+    scan.prioritise(path)
+    scan.prioritise("no such tensor")
+    gate.set()
+    assert scan.wait(5)
+    assert order[:2] == ["first", "last.weight"]
+    assert len(order) == 7
+    assert list(scan.summary()) == list(source.tensors)
+
+
+def test_tied_tensors_are_read_once() -> None:
+    reads: list[object] = []
+    weights = torch.randn(30, 40)
+    source = StubSource(
+        [
+            ref_of(weights, "head.weight", shared_with="embed.weight", before_read=reads.append),
+            ref_of(weights, "embed.weight", before_read=reads.append),
+        ],
+        {"head": "Linear", "embed": "Embedding"},
+    )
+    scan = Scan(source).start()
+    scan.wait()
+    head, embed = scan.results["head.weight"], scan.results["embed.weight"]
+    assert len(reads) == 1
+    assert head.moments is embed.moments
+    assert head.name == "head.weight"
+    assert (head.kind, embed.kind, head.shared_with) == ("Linear", "Embedding", "embed.weight")
+
+
+def test_large_tensors_do_not_come_last() -> None:
+    order: list[str] = []
+    sizes = {"a": 10, "b": 20, "c": 4000, "d": 10}
+    source = StubSource(
+        [
+            ref_of(torch.randn(n), name, before_read=lambda i, name=name: order.append(name))
+            for name, n in sizes.items()
+        ]
+    )
+    Scan(source, workers=1).start().wait()
+    assert order == ["c", "a", "b", "d"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("disk on fire"), MemoryError(), KeyError("w")])
+def test_a_tensor_that_cannot_be_read_does_not_end_the_scan(error: Exception) -> None:
+    def fail(_) -> None:
+        raise error
+
+    source = StubSource([ref_of(torch.randn(5, 3), "bad", before_read=fail), ref_of(torch.randn(5), "good")])
+    scan = Scan(source).start()
+    assert scan.wait(5)
+    assert scan.status == "ready"
+    bad = scan.results["bad"]
+    assert bad.error.startswith(type(error).__name__)
+    assert bad.count == 15
+    assert scan.results["good"].error == ""
+    assert scan.progress == 1.0
+
+
+def test_a_failing_callback_does_not_end_the_scan() -> None:
+    def fail(share: float) -> None:
+        raise RuntimeError("no")
+
+    scan = Scan(source_of(a=torch.randn(5), b=torch.randn(5)), fail).start()
+    assert scan.wait(5)
+    assert scan.status == "ready"
+
+
+def test_cancel_within_a_tensor() -> None:
+    # Expanded: three billion elements that take no memory, a good while to go through.
+    endless = torch.randn(1, 1000).expand(3_000_000, 1000)
+    scan = Scan(source_of(small=torch.randn(5), endless=endless), workers=2).start()
+    deadline = time.monotonic() + 10
+    while scan.progress == 0.0 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    begin = time.monotonic()
+    scan.cancel()
+    assert scan.wait(5)
+    # 100 ms on an idle machine; the tests share theirs.
+    assert time.monotonic() - begin < 1.0
+    assert scan.status == "cancelled"
+    assert scan.progress < 1.0
+    assert "endless" not in scan.summary()
+
+
+def test_cancel_before_the_start() -> None:
+    scan = Scan(source_of(a=torch.randn(5)))
+    scan.cancel()
+    assert scan.wait(0)
+    assert scan.status == "cancelled"
+    scan.start()
+    assert scan.results == {}
+
+
+def test_cancel_after_the_end_changes_nothing() -> None:
+    scan = Scan(source_of(a=torch.randn(5))).start()
+    scan.wait()
+    scan.cancel()
+    assert scan.status == "ready"
+
+
+def test_threads_of_torch_are_left_alone() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        scan = Scan(source_of(a=torch.randn(900, 800), b=torch.randn(900, 700)), workers=2).start()
+        scan.wait()
+        assert torch.get_num_threads() == 3
+        with ThreadPoolExecutor(1) as pool:  # threads to come inherit the user's number as well
+            assert pool.submit(torch.get_num_threads).result() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_summarize_by_any_executor() -> None:
+    source = source_of(a__w=torch.randn(90, 80), b__w=torch.randn(5), c=torch.randn(2, dtype=torch.complex64))
+    progress: list[float] = []
+    with ThreadPoolExecutor(2) as pool:
+        theirs = summarize(source, pool, progress.append)
+    ours = summarize(source)
+    assert list(theirs) == list(ours) == ["a.w", "b.w", "c"]
+    assert [record.std for record in theirs.values()][:2] == [record.std for record in ours.values()][:2]
+    assert theirs["c"].error
+    assert progress[-1] == 1.0
+    assert not source.closed  # who opens it closes it
+
+
+class Elsewhere(Executor):
+    """Sends its work through pickle, as an executor of processes does."""
+
+    def submit(self, fn, /, *args, **kwargs):
+        future: Future = Future()
+        try:
+            pickle.dumps((fn, args, kwargs))
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - as executors do
+            future.set_exception(error)
+        return future
+
+
+def test_executor_that_cannot_have_the_tensors() -> None:
+    with pytest.raises(TypeError, match="cannot be sent to another process"):
+        summarize(source_of(a=torch.randn(5)), Elsewhere())
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's account of memory")
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_memory_beside_the_tensor(dtype: str) -> None:
+    program = f"""
+        import threading, time, torch
+        from tests.summary.stub import source_of
+        from weightwidget.summary.scan import Scan
+
+        def resident():
+            with open("/proc/self/status") as status:
+                return next(int(line.split()[1]) for line in status if line.startswith("RssAnon")) / 1024
+
+        # What imports and buffers take is not counted.
+        Scan(source_of(a=torch.randn(300, 300).to(torch.{dtype})), workers=2).start().wait()
+        weights = torch.randn(2**16 // {4 if dtype == "float32" else 2}, 4096, dtype=torch.{dtype})
+        peak = before = resident()
+        scan = Scan(source_of(a=weights), workers=2).start()
+        while not scan.wait(0.002):
+            peak = max(peak, resident())
+        assert scan.status == "ready"
+        print(peak - before)
+    """
+    answer = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=Path(__file__).parents[2],
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert float(answer.stdout) < 40
