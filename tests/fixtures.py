@@ -60,12 +60,7 @@ class SmallBlock(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Transform (batch, length, width)."""
         h = self.ln1(x)
-        x = (
-            x
-            + self.attn(h, h, h, attn_mask=self.causal_mask[: x.shape[1], : x.shape[1]], need_weights=False)[
-                0
-            ]
-        )
+        x = x + self.attn(h, h, h, attn_mask=self.causal_mask[: x.shape[1], : x.shape[1]], need_weights=False)[0]
         return x + self.down(self.up(self.ln2(x)).relu())
 
 

@@ -77,6 +77,10 @@ export function edge(): FakeSource {
       { path: "", kind: "EdgeCases" },
       { path: HOSTILE, kind: HOSTILE },
     ],
+    skipped: {
+      [`optimizer.${HOSTILE}`]: "a list, not a tensor",
+      epoch: "an int, not a tensor",
+    },
     selected: "plain.weight",
   };
 }

@@ -25,6 +25,8 @@ export interface FakeSource {
   readonly name: string;
   readonly tensors: readonly FakeTensor[];
   readonly modules: readonly FakeModule[];
+  /** What the model holds besides, and why it is not among the tensors. */
+  readonly skipped?: Readonly<Record<string, string>>;
   /** What is selected at first. */
   readonly selected: string;
 }

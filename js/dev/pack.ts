@@ -151,6 +151,8 @@ function facts(source: FakeSource, modules: string[], detail: Detail): Record<st
     kinds: kinds.table,
     shared,
     errors,
+    skipped: source.skipped ?? {},
+    skipped_count: Object.keys(source.skipped ?? {}).length,
     thumbnail: detail.thumbnail,
     profile: detail.profile,
   };

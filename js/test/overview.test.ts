@@ -37,6 +37,8 @@ test("names and facts come back as they were packed", () => {
     const overview = overviewOf(source);
     assert.equal(overview.name, source.name);
     assert.equal(overview.tensors, source.tensors.length);
+    assert.equal(overview.skipped.count, Object.keys(source.skipped ?? {}).length);
+    assert.deepEqual(Object.fromEntries(overview.skipped.reasons), source.skipped ?? {});
     source.tensors.forEach((tensor, row) => {
       assert.equal(overview.names[row], tensor.name);
       assert.equal(overview.rowOf(tensor.name), row);

@@ -169,6 +169,14 @@ def test_hostile_names_are_text(open_dev):
     assert page.root.locator("img, script").count() == 0
 
 
+def test_what_was_left_out_is_said(open_dev):
+    page = open_dev("edge")
+    page.root.locator(".ww-skipped > summary").click()
+    listed = page.root.locator(".ww-left-out")
+    expect(listed).to_contain_text(f"optimizer.{HOSTILE}")
+    expect(listed).to_contain_text("an int, not a tensor")
+
+
 def test_an_empty_model_says_so(open_dev):
     page = open_dev("empty")
     expect(page.root).to_contain_text("0 tensors")

@@ -130,9 +130,7 @@ def test_float32_is_compared_with_float64_edges(values: list[float], bins: int, 
 
 
 def test_values_on_the_edges_go_up_and_the_last_edge_is_closed() -> None:
-    found = histogram(
-        torch.tensor([0.0, 0.1, 0.2, 0.3, 0.4, 0.5], dtype=torch.float64), 5, "value", (0.0, 0.5)
-    )
+    found = histogram(torch.tensor([0.0, 0.1, 0.2, 0.3, 0.4, 0.5], dtype=torch.float64), 5, "value", (0.0, 0.5))
     np.testing.assert_array_equal(found.counts, np.histogram([0, 0.1, 0.2, 0.3, 0.4, 0.5], 5, (0, 0.5))[0])
     assert found.counts[-1] == 2
 

@@ -36,9 +36,7 @@ def as_matrix(data: np.ndarray, axes: dict[str, list[int]], index: list[int]) ->
     fixed = tuple(slice(None) if axis in drawn else index[axis] for axis in range(data.ndim))
     order = sorted(drawn)
     part = np.transpose(data[fixed], [order.index(axis) for axis in drawn])
-    return part.reshape(
-        math.prod(data.shape[a] for a in axes["rows"]), math.prod(data.shape[a] for a in axes["cols"])
-    )
+    return part.reshape(math.prod(data.shape[a] for a in axes["rows"]), math.prod(data.shape[a] for a in axes["cols"]))
 
 
 @st.composite
@@ -126,9 +124,7 @@ def test_bands_are_bounded_and_cover_the_window() -> None:
 
 def test_bands_can_be_cancelled() -> None:
     answers = iter([False, True])
-    bands = Matrix(reference(torch.zeros(4000, 4000))).bands(
-        (0, 4000, 0, 4000), (1, 1), lambda: next(answers)
-    )
+    bands = Matrix(reference(torch.zeros(4000, 4000))).bands((0, 4000, 0, 4000), (1, 1), lambda: next(answers))
     next(bands)
     with pytest.raises(Cancelled):
         next(bands)

@@ -147,17 +147,17 @@ def open_notebook(lab: tuple[str, Path], browser: Browser) -> Iterator[Callable[
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on(
             "console",
-            lambda message: errors.append(message.text)
-            if message.type == "error" and not any(text in message.text for text in IGNORED_CONSOLE)
-            else None,
+            lambda message: (
+                errors.append(message.text)
+                if message.type == "error" and not any(text in message.text for text in IGNORED_CONSOLE)
+                else None
+            ),
         )
         opened.append((page, errors))
         page.goto(f"{address}/lab/tree/{name}?reset")
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
         if dark:
-            page.evaluate(
-                "() => jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
-            )
+            page.evaluate("() => jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
             page.wait_for_selector("body[data-jp-theme-light=false]", state="attached")
         page.wait_for_function(
             "() => jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",

@@ -138,9 +138,7 @@ def test_tied_parameters_are_shared_with_the_first():
     source = open_weights(model)
     assert source.tensors["tok.weight"].shared_with is None
     assert source.tensors["head.weight"].shared_with == "tok.weight"
-    counted = sum(
-        ref.numel for ref in source.tensors.values() if ref.shared_with is None and ref.role not in {"mask"}
-    )
+    counted = sum(ref.numel for ref in source.tensors.values() if ref.shared_with is None and ref.role not in {"mask"})
     assert counted == sum(p.numel() for p in model.parameters())
 
 
@@ -174,9 +172,7 @@ def test_hyperparameters():
     cnn, lstm, gpt = (open_weights(make()).modules for make in (small_cnn, small_lstm, small_transformer))
     conv = cnn["grouped"]
     assert conv.kind == "Conv2d"
-    assert {
-        key: conv.hyper[key] for key in ("in_channels", "out_channels", "kernel_size", "groups", "bias")
-    } == {
+    assert {key: conv.hyper[key] for key in ("in_channels", "out_channels", "kernel_size", "groups", "bias")} == {
         "in_channels": 8,
         "out_channels": 12,
         "kernel_size": (3, 3),
@@ -289,9 +285,7 @@ def test_module_that_contains_itself():
 
 
 def test_model_without_weights():
-    with pytest.raises(
-        ValueError, match=r"Sequential has no weights to show: .*neither parameters nor buffers"
-    ):
+    with pytest.raises(ValueError, match=r"Sequential has no weights to show: .*neither parameters nor buffers"):
         open_weights(nn.Sequential(nn.ReLU()))
 
 

@@ -34,11 +34,7 @@ from weightwidget.sources.filemap import FilePool, FileStamp
 
 def same(a: torch.Tensor, b: torch.Tensor) -> bool:
     """Equal bit for bit, NaN included."""
-    return (
-        a.shape == b.shape
-        and a.dtype == b.dtype
-        and a.numpy(force=True).tobytes() == b.numpy(force=True).tobytes()
-    )
+    return a.shape == b.shape and a.dtype == b.dtype and a.numpy(force=True).tobytes() == b.numpy(force=True).tobytes()
 
 
 def bits(tensor: torch.Tensor) -> torch.Tensor:
@@ -94,9 +90,7 @@ indices = st.integers(-9, 8) | st.slices(9) | st.just(...)
 @settings(max_examples=150, deadline=None)
 @given(
     shape=st.lists(st.integers(0, 9), max_size=4).map(tuple),
-    index=st.lists(indices, max_size=4)
-    .filter(lambda parts: sum(part is ... for part in parts) < 2)
-    .map(tuple),
+    index=st.lists(indices, max_size=4).filter(lambda parts: sum(part is ... for part in parts) < 2).map(tuple),
     dtype=st.sampled_from(["F32", "BF16", "F16", "F64", "I64", "U8", "BOOL", "F8_E4M3"]),
     shift=st.integers(0, 7),
 )
@@ -108,9 +102,7 @@ def test_slices_are_those_of_the_whole(tmp_path_factory, shape, index, dtype, sh
     torch_type = torch_dtype(DTYPES[dtype])
     count = int(np.prod(shape, dtype=np.int64))
     data = np.random.default_rng(0).integers(0, 2, count * torch_type.itemsize, dtype=np.uint8)
-    whole = (
-        torch.from_numpy(data).view(torch_type).view(shape) if count else torch.empty(shape, dtype=torch_type)
-    )
+    whole = torch.from_numpy(data).view(torch_type).view(shape) if count else torch.empty(shape, dtype=torch_type)
     header = {
         "before": {"dtype": "U8", "shape": [shift], "data_offsets": [0, shift]},
         "w": {"dtype": dtype, "shape": list(shape), "data_offsets": [shift, shift + len(data)]},
@@ -202,9 +194,7 @@ def test_file_changed_after_opening(cnn_file):
     size = cnn_file.stat().st_size
     with cnn_file.open("r+b") as file:
         file.truncate(size // 2)
-    with pytest.raises(
-        WeightFileError, match=rf"had {size:,} bytes when it was opened and has {size // 2:,} now"
-    ):
+    with pytest.raises(WeightFileError, match=rf"had {size:,} bytes when it was opened and has {size // 2:,} now"):
         ref.read()
     save_file(small_cnn().state_dict(), cnn_file)
     os.utime(cnn_file, ns=(1, 1))

@@ -20,26 +20,18 @@ from weightwidget.sources.base import WeightFileError
 
 def same(a: torch.Tensor, b: torch.Tensor) -> bool:
     """Equal bit for bit, NaN included."""
-    return (
-        a.shape == b.shape
-        and a.dtype == b.dtype
-        and a.numpy(force=True).tobytes() == b.numpy(force=True).tobytes()
-    )
+    return a.shape == b.shape and a.dtype == b.dtype and a.numpy(force=True).tobytes() == b.numpy(force=True).tobytes()
 
 
 @pytest.mark.parametrize("keep", [1, 7, 8, 9, 100])
 def test_truncated_inside_the_header(cnn_file, keep):
-    with pytest.raises(
-        WeightFileError, match=r"_truncated.safetensors: the file is truncated.*copy it again"
-    ):
+    with pytest.raises(WeightFileError, match=r"_truncated.safetensors: the file is truncated.*copy it again"):
         open_weights(truncated(cnn_file, keep))
 
 
 @pytest.mark.parametrize("lost", [1, 4, 1000])
 def test_truncated_inside_the_data(cnn_file, lost):
-    with pytest.raises(
-        WeightFileError, match=r"truncated: '.*' should end .* bytes after the end of the file"
-    ):
+    with pytest.raises(WeightFileError, match=r"truncated: '.*' should end .* bytes after the end of the file"):
         open_weights(truncated(cnn_file, cnn_file.stat().st_size - lost))
 
 

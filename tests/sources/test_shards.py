@@ -16,11 +16,7 @@ from weightwidget.sources.base import WeightFileError
 
 def same(a: torch.Tensor, b: torch.Tensor) -> bool:
     """Equal bit for bit, NaN included."""
-    return (
-        a.shape == b.shape
-        and a.dtype == b.dtype
-        and a.numpy(force=True).tobytes() == b.numpy(force=True).tobytes()
-    )
+    return a.shape == b.shape and a.dtype == b.dtype and a.numpy(force=True).tobytes() == b.numpy(force=True).tobytes()
 
 
 def test_shards_by_folder_and_by_index(tmp_path):
@@ -58,9 +54,7 @@ def test_damaged_shard_is_named(tmp_path):
 def test_duplicates_are_named(tmp_path):
     save_file({"x.weight": torch.ones(2, 3)}, tmp_path / "a.safetensors")
     save_file({"x.weight": torch.ones(3, 2)}, tmp_path / "b.safetensors")
-    with pytest.raises(
-        WeightFileError, match=r"'x.weight' is both in a.safetensors and in b.safetensors.*open one"
-    ):
+    with pytest.raises(WeightFileError, match=r"'x.weight' is both in a.safetensors and in b.safetensors.*open one"):
         open_weights(tmp_path)
 
 

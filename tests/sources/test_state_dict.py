@@ -140,9 +140,7 @@ def test_read_only_arrays_are_shared_without_a_warning(tmp_path):
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        source = open_weights(
-            {"frozen": array, "mapped": mapped, "broadcast": np.broadcast_to(array[0], (4, 3))}
-        )
+        source = open_weights({"frozen": array, "mapped": mapped, "broadcast": np.broadcast_to(array[0], (4, 3))})
         assert source.tensors["frozen"].read().data_ptr() == array.ctypes.data
         assert source.tensors["mapped"].read(1).tolist() == [3, 4, 5]
         assert source.tensors["broadcast"].read()[3].tolist() == [0, 1, 2]
@@ -216,18 +214,14 @@ def test_a_source_passes_through():
 
 @pytest.mark.parametrize("obj", [42, None, 1.5, [torch.ones(2)], object(), nn.Linear, b"bytes"])
 def test_other_objects_are_refused_with_what_is_accepted(obj):
-    with pytest.raises(
-        TypeError, match=r"cannot be opened from .*torch.nn.Module, a state dict .*\.safetensors"
-    ):
+    with pytest.raises(TypeError, match=r"cannot be opened from .*torch.nn.Module, a state dict .*\.safetensors"):
         open_weights(obj)
 
 
 leaves = st.integers(0, 3).map(lambda n: torch.zeros(n, 2)) | st.none() | st.integers() | st.text(max_size=3)
 trees = st.recursive(
     leaves,
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text("ab.", max_size=2), inner, max_size=3)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab.", max_size=2), inner, max_size=3),
     max_leaves=12,
 )
 

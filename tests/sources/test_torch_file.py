@@ -66,9 +66,7 @@ def test_edge_tensors(tmp_path):
 
 
 def test_checkpoint_keeps_its_structure(tmp_path):
-    torch.save(
-        {"state_dict": small_cnn().state_dict(), "epoch": 3, "opt": {"lr": 0.1}}, tmp_path / "run.ckpt"
-    )
+    torch.save({"state_dict": small_cnn().state_dict(), "epoch": 3, "opt": {"lr": 0.1}}, tmp_path / "run.ckpt")
     source = open_weights(tmp_path / "run.ckpt")
     assert "state_dict.conv1.weight" in source.tensors
     assert source.skipped == {"epoch": "int, not a tensor", "opt": "dict without tensors"}
@@ -98,9 +96,7 @@ def test_pickles_with_code_are_refused_and_nothing_runs(tmp_path, legacy, suffix
     ) as caught:
         open_weights(path)
     assert not marker.exists()
-    assert caught.value.__suppress_context__, (
-        "torch's own text, which advises the dangerous way, is not shown"
-    )
+    assert caught.value.__suppress_context__, "torch's own text, which advises the dangerous way, is not shown"
     torch.load(path, weights_only=False)
     assert marker.exists(), "the file is dangerous indeed"
 
@@ -201,9 +197,7 @@ def test_sharded_bin(tmp_path):
     for path in (index, index.parent):
         source = open_weights(path)
         assert source.name == "old-cnn"
-        assert {name: tuple(t.shape) for name, t in state.items()} == {
-            n: r.shape for n, r in source.tensors.items()
-        }
+        assert {name: tuple(t.shape) for name, t in state.items()} == {n: r.shape for n, r in source.tensors.items()}
         assert torch.equal(source.tensors["fc.weight"].read(), state["fc.weight"])
 
 

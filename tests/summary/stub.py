@@ -37,9 +37,7 @@ def ref_of(
 class StubSource:
     """Implements `WeightSource`."""
 
-    def __init__(
-        self, refs: Mapping[str, TensorRef] | list[TensorRef], modules: Mapping[str, str] = {}
-    ) -> None:
+    def __init__(self, refs: Mapping[str, TensorRef] | list[TensorRef], modules: Mapping[str, str] = {}) -> None:
         self.name = "stub"
         self.tensors = refs if isinstance(refs, Mapping) else {ref.name: ref for ref in refs}
         self.modules = {path: ModuleInfo(path, kind) for path, kind in modules.items()}

@@ -67,9 +67,7 @@ def check(tensor: torch.Tensor, record: TensorSummary | None = None, rel: float 
         return record
     low, high = values.min(), values.max()
     assert (record.min, record.max) == (low, high)
-    first = np.unravel_index(
-        [np.argmax(everything == low), np.argmax(everything == high)], tuple(tensor.shape) or (1,)
-    )
+    first = np.unravel_index([np.argmax(everything == low), np.argmax(everything == high)], tuple(tensor.shape) or (1,))
     where = list(zip(*first, strict=True)) if tensor.ndim else [(), ()]
     assert [record.argmin, record.argmax] == where
 
@@ -86,9 +84,7 @@ def check(tensor: torch.Tensor, record: TensorSummary | None = None, rel: float 
         assert math.isnan(record.skewness)
         assert math.isnan(record.kurtosis)
     elif scaled.std() > 1e-12 * abs(scaled.mean()):
-        centred = (
-            scaled - scaled.mean()
-        ) / scaled.std()  # better conditioned for SciPy, the same by definition
+        centred = (scaled - scaled.mean()) / scaled.std()  # better conditioned for SciPy, the same by definition
         assert record.skewness == pytest.approx(scipy.stats.skew(centred), rel=rel, abs=1e-9)
         assert record.kurtosis == pytest.approx(scipy.stats.kurtosis(centred), rel=rel, abs=1e-9)
     if tensor.ndim > 1:
@@ -128,9 +124,7 @@ def check_quantiles(record: TensorSummary, values: np.ndarray) -> None:
 
 
 def check_thumbnail(record: TensorSummary, everything: np.ndarray, size: int = 64) -> None:
-    rows, columns = (
-        (record.shape[0], math.prod(record.shape[1:])) if len(record.shape) > 1 else (1, everything.size)
-    )
+    rows, columns = (record.shape[0], math.prod(record.shape[1:])) if len(record.shape) > 1 else (1, everything.size)
     height, width = (1, min(columns, 8 * size)) if rows == 1 else (min(rows, size), min(columns, size))
     if height * width == 0:
         assert record.thumbnail is None
@@ -142,9 +136,7 @@ def check_thumbnail(record: TensorSummary, everything: np.ndarray, size: int = 6
     cells = [(0, 0), (height - 1, width - 1)]
     cells += [(int(rng.integers(height)), int(rng.integers(width))) for _ in range(20)]
     for i, j in cells:
-        part = matrix[
-            i * rows // height : (i + 1) * rows // height, j * columns // width : (j + 1) * columns // width
-        ]
+        part = matrix[i * rows // height : (i + 1) * rows // height, j * columns // width : (j + 1) * columns // width]
         cell = record.thumbnail[i, j]
         if np.isnan(part).any():
             assert np.isnan(cell)
@@ -155,9 +147,7 @@ def check_thumbnail(record: TensorSummary, everything: np.ndarray, size: int = 6
             ).any()
 
 
-@pytest.mark.parametrize(
-    "shape", [(3, 5), (37, 61), (7, 9, 3, 5), (250, 333), (33, 5000), (3, 40000), (40000, 3)]
-)
+@pytest.mark.parametrize("shape", [(3, 5), (37, 61), (7, 9, 3, 5), (250, 333), (33, 5000), (3, 40000), (40000, 3)])
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
 def test_floating_types_and_shapes(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
     check(normal(*shape, dtype=dtype))
@@ -277,9 +267,7 @@ def test_non_finite_with_a_shift() -> None:
 
 
 def test_nan_of_every_pattern() -> None:
-    bits = torch.tensor(
-        [0x7F800001, 0x7FFFFFFF, -0x7FFFFF, -1, 0x7F800000, -0x800000] * 1000, dtype=torch.int32
-    )
+    bits = torch.tensor([0x7F800001, 0x7FFFFFFF, -0x7FFFFF, -1, 0x7F800000, -0x800000] * 1000, dtype=torch.int32)
     record = check(bits.view(torch.float32))
     assert (record.nan, record.posinf, record.neginf) == (4000, 1000, 1000)
     check(torch.arange(-(2**15), 2**15).to(torch.int16).view(torch.bfloat16))
@@ -462,3 +450,18 @@ def test_model_and_threads_are_left_alone() -> None:
     assert [parameter._version for parameter in model.parameters()] == versions
     assert all(parameter.requires_grad and parameter.grad is None for parameter in model.parameters())
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_blocks_as_large_as_on_an_accelerator(dtype: torch.dtype) -> None:
+    weights = normal(1000, 701, dtype=dtype)
+    ref = ref_of(weights)
+    found = stream(Blocks(ref, weights, blocks_module.DEVICE_BLOCK), 64, lambda: False, lambda n: None)
+    other = check(weights)
+    assert found.moments.kurtosis == pytest.approx(other.kurtosis, rel=1e-9)
+    assert found.moments.l1 == pytest.approx(other.l1, rel=1e-6)
+    assert found.sketch.n == other.sketch.n
+    assert found.sketch.quantile([0.1, 0.5]) == pytest.approx(other.quantile([0.1, 0.5]), rel=1e-9)
+    np.testing.assert_array_equal(found.thumbnail, other.thumbnail)
+    np.testing.assert_allclose(found.row_norms, other.row_norms, rtol=1e-6)
+    np.testing.assert_allclose(found.column_norms, other.column_norms, rtol=1e-6)

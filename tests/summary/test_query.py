@@ -33,9 +33,7 @@ QUERIES = ANY_TEXT | st.lists(WORDS, max_size=12).map("".join)
 
 def table(names: list[str]) -> TensorTable:
     n = len(names)
-    return TensorTable(
-        names, [["Net"]] * n, ["weight"] * n, ["float32"] * n, [(2, 3)] * n, {"std": np.ones(n)}
-    )
+    return TensorTable(names, [["Net"]] * n, ["weight"] * n, ["float32"] * n, [(2, 3)] * n, {"std": np.ones(n)})
 
 
 @pytest.fixture(scope="module")
@@ -124,9 +122,7 @@ def test_every_statistic_can_be_asked_for() -> None:
 def test_float32_columns_agree_with_float64_ones() -> None:
     values = np.random.default_rng(0).normal(size=200)
     wide = TensorTable([""] * 200, [[]] * 200, [""] * 200, [""] * 200, [()] * 200, {"std": values})
-    narrow = TensorTable(
-        [""] * 200, [[]] * 200, [""] * 200, [""] * 200, [()] * 200, {"std": np.float32(values)}
-    )
+    narrow = TensorTable([""] * 200, [[]] * 200, [""] * 200, [""] * 200, [()] * 200, {"std": np.float32(values)})
     for value in values:
         for operator in ("<", "<=", ">", ">=", "=", "!="):
             query = compile_query(f"std{operator}{value!r}")

@@ -140,9 +140,7 @@ def test_merging_parts_is_measuring_the_whole(sizes: list[int], seed: int, half:
         assert merged.argmin is None
         assert merged.thumbnail is None
         for key in ("min", "max", "mean", "std", "rms", "l1", "l2"):
-            assert getattr(merged, key) == pytest.approx(
-                getattr(whole, key), rel=1e-6, abs=1e-9, nan_ok=True
-            ), key
+            assert getattr(merged, key) == pytest.approx(getattr(whole, key), rel=1e-6, abs=1e-9, nan_ok=True), key
         if whole.finite:
             shares = [0, 0.2, 0.5, 0.9, 1]
             tolerance = 0.02 * whole.rms

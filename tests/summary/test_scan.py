@@ -58,9 +58,7 @@ def test_nothing_to_do() -> None:
 
 def test_results_show_while_it_runs() -> None:
     gate, reached = threading.Event(), threading.Event()
-    source = StubSource(
-        [ref_of(torch.randn(5), "a"), ref_of(torch.randn(5), "b", before_read=gated(gate, reached))]
-    )
+    source = StubSource([ref_of(torch.randn(5), "a"), ref_of(torch.randn(5), "b", before_read=gated(gate, reached))])
     scan = Scan(source, workers=1).start()
     assert reached.wait(5)
     assert list(scan.results) == ["a"]
@@ -121,10 +119,7 @@ def test_large_tensors_do_not_come_last() -> None:
     order: list[str] = []
     sizes = {"a": 10, "b": 20, "c": 4000, "d": 10}
     source = StubSource(
-        [
-            ref_of(torch.randn(n), name, before_read=lambda i, name=name: order.append(name))
-            for name, n in sizes.items()
-        ]
+        [ref_of(torch.randn(n), name, before_read=lambda i, name=name: order.append(name)) for name, n in sizes.items()]
     )
     Scan(source, workers=1).start().wait()
     assert order == ["c", "a", "b", "d"]

@@ -52,18 +52,14 @@ def test_derived_columns() -> None:
     columns = statistic_columns(found)
     for row, record in enumerate(found):
         # Written out as js/src/overview.ts does, in float64 on float32 numbers.
-        low, high, mean, std = (
-            float(np.float32(getattr(record, key))) for key in ("min", "max", "mean", "std")
-        )
+        low, high, mean, std = (float(np.float32(getattr(record, key))) for key in ("min", "max", "mean", "std"))
         np.testing.assert_equal(columns["absmax"][row], max(abs(low), abs(high)))
         rms = float(np.sqrt(mean * mean + std * std))
         np.testing.assert_equal(columns["rms"][row], rms)
         inf = record.posinf + record.neginf
         np.testing.assert_equal(columns["l2"][row], rms * float(np.sqrt(record.count - record.nan - inf)))
         np.testing.assert_equal(columns["inf"][row], inf)
-        np.testing.assert_equal(
-            columns["sparsity"][row], record.zeros / record.count if record.count else np.nan
-        )
+        np.testing.assert_equal(columns["sparsity"][row], record.zeros / record.count if record.count else np.nan)
         np.testing.assert_equal(columns["median"][row], columns["q50"][row])
 
 

@@ -61,9 +61,7 @@ def test_a_tile_with_a_range_holds_shares_too(weights, matrix):
 
 
 def test_profile(weights, matrix):
-    reply, (rows, cols) = answer(
-        weights, {"kind": "profile", "tensor": "block.w", "axes": AXES, "index": [0, 0]}
-    )
+    reply, (rows, cols) = answer(weights, {"kind": "profile", "tensor": "block.w", "axes": AXES, "index": [0, 0]})
     clean = torch.where(matrix.isfinite(), matrix, 0).double()
     assert reply["row_step"] == reply["col_step"] == 1
     np.testing.assert_allclose(np.frombuffer(rows, "<f4"), clean.norm(dim=1).numpy(), rtol=1e-6)

@@ -280,8 +280,7 @@ def _checked_index(ref: TensorRef, drawn: tuple[int, ...], index: Sequence[int] 
         return (0,) * len(ref.shape)
     if len(index) != len(ref.shape) or not all(_is_int(at) for at in index):
         raise ValueError(
-            f"the index needs one whole number for each of the {len(ref.shape)} axes of {ref.name!r}: "
-            f"{list(index)}"
+            f"the index needs one whole number for each of the {len(ref.shape)} axes of {ref.name!r}: {list(index)}"
         )
     for axis, (at, size) in enumerate(zip(index, ref.shape, strict=True)):
         if axis not in drawn and not 0 <= at < size:

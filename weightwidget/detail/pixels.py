@@ -17,9 +17,7 @@ sign."""
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
-def _fold(
-    x: torch.Tensor, axis: int, level: int, fold: Callable[[torch.Tensor, int], torch.Tensor]
-) -> torch.Tensor:
+def _fold(x: torch.Tensor, axis: int, level: int, fold: Callable[[torch.Tensor, int], torch.Tensor]) -> torch.Tensor:
     """Reduce every 2**level entries of an axis to one; the last may stand for fewer."""
     step = 1 << level
     if step == 1:
@@ -79,9 +77,7 @@ class Pixels:
 class Extremes(Pixels):
     """Smallest and largest element under each pixel; NaN where there is one."""
 
-    def __init__(
-        self, window: tuple[int, int, int, int], levels: tuple[int, int], dtype: torch.dtype
-    ) -> None:
+    def __init__(self, window: tuple[int, int, int, int], levels: tuple[int, int], dtype: torch.dtype) -> None:
         super().__init__(window, levels)
         self.low = torch.full((self.height, self.width), torch.inf, dtype=dtype)
         self.high = torch.full((self.height, self.width), -torch.inf, dtype=dtype)
@@ -112,9 +108,7 @@ class Extremes(Pixels):
 class Moments(Pixels):
     """Sum and sum of squares under each pixel, about a shift that keeps the difference of the two exact."""
 
-    def __init__(
-        self, window: tuple[int, int, int, int], levels: tuple[int, int], dtype: torch.dtype
-    ) -> None:
+    def __init__(self, window: tuple[int, int, int, int], levels: tuple[int, int], dtype: torch.dtype) -> None:
         super().__init__(window, levels)
         self.total = torch.zeros(self.height, self.width, dtype=torch.float64)
         self.square = torch.zeros(self.height, self.width, dtype=torch.float64)
@@ -162,9 +156,7 @@ class Moments(Pixels):
 class Count(Pixels):
     """Number of elements in a value range under each pixel."""
 
-    def __init__(
-        self, window: tuple[int, int, int, int], levels: tuple[int, int], limits: tuple[float, float]
-    ) -> None:
+    def __init__(self, window: tuple[int, int, int, int], levels: tuple[int, int], limits: tuple[float, float]) -> None:
         super().__init__(window, levels)
         self.limits = limits
         self.count = torch.zeros(self.height, self.width, dtype=torch.float64)

@@ -146,9 +146,7 @@ def tile(
     return Tile(values, shares)
 
 
-def profile(
-    ref: TensorRef, axes: Axes, index: Sequence[int] | None, cancelled: IsCancelled = None
-) -> Profile:
+def profile(ref: TensorRef, axes: Axes, index: Sequence[int] | None, cancelled: IsCancelled = None) -> Profile:
     """Norms of the rows and the columns of the matrix that a tensor is drawn as, in one pass.
 
     Parameters

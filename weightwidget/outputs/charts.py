@@ -106,9 +106,7 @@ class TrendChart(bq.Figure):  # type: ignore[misc]
         depth = np.arange(len(records))
         values = statistic_columns(records)[stat]
         x_scale, y_scale = bq.LinearScale(), _scale_for(values)
-        self._line = bq.Lines(
-            x=depth, y=values, scales={"x": x_scale, "y": y_scale}, colors=[MARK], stroke_width=1
-        )
+        self._line = bq.Lines(x=depth, y=values, scales={"x": x_scale, "y": y_scale}, colors=[MARK], stroke_width=1)
         self._marks = bq.Scatter(
             x=depth,
             y=values,

@@ -186,12 +186,7 @@ class FileSlice:
         parts = index if isinstance(index, tuple) else (index,)
         if not any(part is ... for part in parts):
             parts = (*parts, ...)
-        return (
-            single_bytes[(*parts, slice(None))]
-            .clone(memory_format=torch.contiguous_format)
-            .view(dtype)
-            .squeeze(-1)
-        )
+        return single_bytes[(*parts, slice(None))].clone(memory_format=torch.contiguous_format).view(dtype).squeeze(-1)
 
 
 def contiguous_stride(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -212,16 +207,12 @@ def _map(stamp: FileStamp) -> torch.Tensor:
                 stamp.mtime_ns,
                 stamp.inode,
             ):
-                raise WeightFileError(
-                    f"{stamp.path}: the file was changed after it was opened. Open it again."
-                )
+                raise WeightFileError(f"{stamp.path}: the file was changed after it was opened. Open it again.")
             try:
                 if sys.platform == "win32":
                     return _as_bytes(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
                 flags = mmap.MAP_PRIVATE | _NORESERVE
-                return _as_bytes(
-                    mmap.mmap(file.fileno(), 0, flags=flags, prot=mmap.PROT_READ | mmap.PROT_WRITE)
-                )
+                return _as_bytes(mmap.mmap(file.fileno(), 0, flags=flags, prot=mmap.PROT_READ | mmap.PROT_WRITE))
             except OSError:
                 # A system that commits memory strictly counts private pages in advance, read-only ones never.
                 return _as_bytes(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))

@@ -168,9 +168,7 @@ def _unreadable(tensor: torch.Tensor) -> str:
         kind = type(tensor).__name__
         if kind == "DTensor":
             return "it is a DTensor, spread over several processes; pass .full_tensor() of it"
-        return (
-            f"it is a {kind}, which does not hold plain values; convert it (.dequantize(), .to_dense()) first"
-        )
+        return f"it is a {kind}, which does not hold plain values; convert it (.dequantize(), .to_dense()) first"
     if tensor.is_quantized:
         return f"it is quantised ({dtype_name(tensor.dtype)}); pass .dequantize() or .int_repr() of it"
     if tensor.layout is not torch.strided:

@@ -109,9 +109,7 @@ def _choose(folder: Path, files: Sequence[Path], usual: str) -> Path | None:
     for file in files:
         if file.name == usual:
             return file
-    raise WeightFileError(
-        f"{folder}: the folder holds several models: {_some(files)}. Open one of these files."
-    )
+    raise WeightFileError(f"{folder}: the folder holds several models: {_some(files)}. Open one of these files.")
 
 
 def _nothing_in(folder: Path, files: Sequence[Path]) -> str:
@@ -126,9 +124,7 @@ def _nothing_in(folder: Path, files: Sequence[Path]) -> str:
     if inside:
         message += f" Its folders {_some(inside)} hold weights: open one of them."
     else:
-        foreign = next(
-            (file for file in files if file.suffix.lower() in {".h5", ".keras", ".gguf", ".index"}), None
-        )
+        foreign = next((file for file in files if file.suffix.lower() in {".h5", ".keras", ".gguf", ".index"}), None)
         if foreign is not None:
             try:
                 kind_of_file(foreign)
@@ -187,11 +183,7 @@ def _read_index(index: Path) -> dict[str, str]:
             raise
         raise WeightFileError(f"{index}: the index cannot be parsed: {error}. Download it again.") from error
     owner = content.get("weight_map") if isinstance(content, dict) else None
-    if (
-        not isinstance(owner, dict)
-        or not owner
-        or not all(isinstance(shard, str) for shard in owner.values())
-    ):
+    if not isinstance(owner, dict) or not owner or not all(isinstance(shard, str) for shard in owner.values()):
         raise WeightFileError(
             f'{index}: this is not an index of shards: it has no "weight_map" of tensor to file names. Pass '
             "the .index.json, the folder, or a file of weights."

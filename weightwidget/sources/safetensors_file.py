@@ -13,9 +13,7 @@ from weightwidget.sources.safetensors_header import Header, StoredTensor, read_h
 from weightwidget.sources.source import ListedSource
 
 
-def open_safetensors(
-    paths: Sequence[Path], name: str | None = None, origin: Path | None = None
-) -> ListedSource:
+def open_safetensors(paths: Sequence[Path], name: str | None = None, origin: Path | None = None) -> ListedSource:
     """Open one file, or the shards of one model.
 
     Parameters
@@ -35,9 +33,7 @@ def open_safetensors(
     origin = origin or paths[0]
     pool = FilePool()
     headers = [read_header(path) for path in paths]
-    refuse_duplicates(
-        origin, ((Path(h.stamp.path), [*(t.name for t in h.tensors), *h.skipped]) for h in headers)
-    )
+    refuse_duplicates(origin, ((Path(h.stamp.path), [*(t.name for t in h.tensors), *h.skipped]) for h in headers))
     stored = [(header, tensor) for header in headers for tensor in header.tensors]
     if all(_order_says_nothing(header.tensors) for header in headers):
         stored.sort(key=lambda pair: natural_key(pair[1].name))
@@ -55,9 +51,7 @@ def open_safetensors(
     skipped = {key: reason for header in headers for key, reason in header.skipped.items()}
     if not refs:
         why = "; ".join(f"{key}: {reason}" for key, reason in list(skipped.items())[:3])
-        raise WeightFileError(
-            f"{origin}: the file holds no tensors{f' that can be read ({why})' if why else ''}."
-        )
+        raise WeightFileError(f"{origin}: the file holds no tensors{f' that can be read ({why})' if why else ''}.")
     refs = _with_removed_ties(refs, headers)
     folder = origin if origin.is_dir() else origin.parent
     return ListedSource(name or name_of_path(origin), refs, root_module(folder), skipped, pool.close)

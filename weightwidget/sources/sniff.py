@@ -104,13 +104,9 @@ def refuse_impostors(path: Path, head: bytes) -> None:
         )
     suffix = path.suffix.lower()
     if head.startswith(b"GGUF") and suffix != ".gguf":
-        raise WeightFileError(
-            f"{path}: this is a GGUF file, not {suffix}. Not supported yet: {_FOREIGN['.gguf']}."
-        )
+        raise WeightFileError(f"{path}: this is a GGUF file, not {suffix}. Not supported yet: {_FOREIGN['.gguf']}.")
     if head.startswith(b"\x89HDF") and suffix not in {".h5", ".hdf5"}:
-        raise WeightFileError(
-            f"{path}: this is an HDF5 file, not {suffix}. Not supported yet: {_FOREIGN['.h5']}."
-        )
+        raise WeightFileError(f"{path}: this is an HDF5 file, not {suffix}. Not supported yet: {_FOREIGN['.h5']}.")
     if suffix == ".safetensors" and (head.startswith(b"PK\x03\x04") or _TORCH_LEGACY.match(head)):
         raise WeightFileError(f"{path}: this is a PyTorch file, not safetensors. Rename it to end in .pt.")
     if suffix in TORCH_SUFFIXES and len(head) > 10 and head[8:10] in {b'{"', b"{}"}:

@@ -31,9 +31,7 @@ class _Loaded:
     listing: Listing
 
 
-def open_torch_files(
-    paths: Sequence[Path], name: str | None = None, origin: Path | None = None
-) -> ListedSource:
+def open_torch_files(paths: Sequence[Path], name: str | None = None, origin: Path | None = None) -> ListedSource:
     """Open a ``.pt``, ``.pth`` or ``.bin`` file, or the shards of one model.
 
     The tensors stay in the file and are mapped; files in the format before PyTorch 1.6 have to be read whole.
@@ -123,9 +121,7 @@ def _load_larger_than_memory(path: Path, stamp: FileStamp, pool: FilePool, error
         start = int(offset) + int(tensor.storage_offset()) * tensor.dtype.itemsize
         owner = first.setdefault((start, shape, stride, dtype), name) if tensor.numel() else name
         reader = FileSlice(pool, stamp, start, shape, dtype, stride)
-        refs.append(
-            TensorRef(name, shape, dtype, entry.role, reader, owner if owner != name else None, "file")
-        )
+        refs.append(TensorRef(name, shape, dtype, entry.role, reader, owner if owner != name else None, "file"))
     return _Loaded(refs, skipped, Listing([], {}))
 
 
@@ -141,14 +137,10 @@ def _refusal(path: Path, reason: str) -> WeightFileError:
     """Say why the restricted unpickler stopped: because of code, or because the file is no valid pickle."""
     missing = re.search(r"``?([\w.]+)``? must be imported to load (\w+)", reason)
     if missing is not None:
-        return WeightFileError(
-            f"{path}: the file holds {missing[2]}: `import {missing[1]}` first, then open it again."
-        )
+        return WeightFileError(f"{path}: the file holds {missing[2]}: `import {missing[1]}` first, then open it again.")
     needed = re.search(r"GLOBAL (\S+)", reason)
     if needed is None and "but got" not in reason:
-        last_line = next(
-            (line for line in reversed(_lines(reason)) if "documentation" not in line), "no pickle"
-        )
+        last_line = next((line for line in reversed(_lines(reason)) if "documentation" not in line), "no pickle")
         return WeightFileError(
             f"{path}: the file is damaged or was not made by torch.save ({last_line[:200]}). Download or "
             "save it again. If it is another kind of pickle and you trust it, load it and pass its tensors."
@@ -169,13 +161,10 @@ def _damage(path: Path, error: Exception) -> WeightFileError:
             "torch.jit.load(path) and pass the module."
         )
     if isinstance(error, MemoryError):
-        return WeightFileError(
-            f"{path}: not enough memory to read it. Save it as safetensors, which is mapped."
-        )
+        return WeightFileError(f"{path}: not enough memory to read it. Save it as safetensors, which is mapped.")
     text = next(iter(_lines(str(error))), "")
     return WeightFileError(
-        f"{path}: the file is truncated or damaged ({type(error).__name__}: {text[:200]}). Download or save "
-        "it again."
+        f"{path}: the file is truncated or damaged ({type(error).__name__}: {text[:200]}). Download or save it again."
     )
 
 

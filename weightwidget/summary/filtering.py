@@ -25,8 +25,7 @@ class TensorFilter:
     def __init__(self, source: WeightSource) -> None:
         self._refs = list(source.tensors.values())
         self._kinds = [
-            [source.modules[path].kind for path in ancestors(ref.name) if path in source.modules]
-            for ref in self._refs
+            [source.modules[path].kind for path in ancestors(ref.name) if path in source.modules] for ref in self._refs
         ]
         self._query = compile_query("")
         self._columns: dict[str, np.ndarray] = {}

@@ -132,8 +132,7 @@ class Pass:
             parts = [plain[start:end] for start, end in cuts] if len(cuts) > 1 else [plain]
             low = _stack([small_array(_over_rows(part, torch.amin)) for part in parts])
             high = _stack([small_array(_over_rows(part, torch.amax)) for part in parts])
-        self.pool.add(low, high, top, left)
-        smallest, largest = float(low.min()), float(high.max())
+        smallest, largest = self.pool.add(low, high, top, left)
         if math.isfinite(smallest) and math.isfinite(largest):
             self._remember(smallest, largest, source, top, left)
         return smallest, largest

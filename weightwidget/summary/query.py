@@ -182,9 +182,7 @@ def _compile_keyed(key: str, operator: str, value: Term) -> Predicate:
         if operator not in (":", "=", "!="):
             raise _FaultyTermError(f": {key} is text, not a number; write {key}:…")
         examples = {"kind": "Linear", "role": "bias", "dtype": "float32", "shape": "384x*", "name": "weight"}
-        predicate = _compile_text(
-            key, value, f" is not finished: write what to look for, as in {key}:{examples[key]}"
-        )
+        predicate = _compile_text(key, value, f" is not finished: write what to look for, as in {key}:{examples[key]}")
         return _not(predicate) if operator == "!=" else predicate
     if not is_number_key(key):
         raise _FaultyTermError(_unknown(key, operator))
@@ -195,9 +193,7 @@ def _compile_keyed(key: str, operator: str, value: Term) -> Predicate:
             [_in_range(_column(tensors, key), low, high, exact) for low, high in ranges], len(tensors.names)
         )
     if not value.text:
-        raise _FaultyTermError(
-            f" is not finished: write a number after it, as in {key}{operator}{_example(key)}"
-        )
+        raise _FaultyTermError(f" is not finished: write a number after it, as in {key}{operator}{_example(key)}")
     number = _number(key, value.text)
     return lambda tensors: _compare(_column(tensors, key), operator, number, exact)
 
@@ -205,9 +201,7 @@ def _compile_keyed(key: str, operator: str, value: Term) -> Predicate:
 def _compile_text(key: str, value: Term, unfinished: str) -> Predicate:
     parts = [part for part in value.split("|") if part.text]
     if not parts:
-        raise _FaultyTermError(
-            unfinished if value.text == "" else " is not finished: write something beside the |"
-        )
+        raise _FaultyTermError(unfinished if value.text == "" else " is not finished: write something beside the |")
     globs = [_text_glob(key, part) for part in parts]
     return lambda tensors: np.fromiter(
         (any(glob.matches(text) for text in texts for glob in globs) for texts in _texts(key, tensors)),
@@ -250,9 +244,7 @@ def _range(key: str, part: Term) -> tuple[float, float]:
     low = _number(key, low_text) if low_text else -np.inf
     high = _number(key, high_text) if high_text else np.inf
     if low > high:
-        raise _FaultyTermError(
-            f" holds for nothing: write the lower end first, {key}:{high_text}..{low_text}"
-        )
+        raise _FaultyTermError(f" holds for nothing: write the lower end first, {key}:{high_text}..{low_text}")
     return low, high
 
 

@@ -177,9 +177,7 @@ def _tile(weights: Weights, request: Mapping[str, Any], cancelled: IsCancelled) 
 
 
 def _profile(weights: Weights, request: Mapping[str, Any], cancelled: IsCancelled) -> Answer:
-    norms = profile(
-        _tensor(weights, request["tensor"]), request["axes"], request["index"], cancelled=cancelled
-    )
+    norms = profile(_tensor(weights, request["tensor"]), request["axes"], request["index"], cancelled=cancelled)
     reply = {"row_step": norms.row_step, "col_step": norms.col_step}
     return reply, [norms.rows.tobytes(), norms.cols.tobytes()]
 
@@ -217,9 +215,7 @@ def _histogram(weights: Weights, request: Mapping[str, Any], cancelled: IsCancel
     return _sketched_histogram(record, bins, scale, value_range)
 
 
-def _sketched_histogram(
-    record: TensorSummary, bins: int, scale: str, value_range: tuple[float, float]
-) -> Answer:
+def _sketched_histogram(record: TensorSummary, bins: int, scale: str, value_range: tuple[float, float]) -> Answer:
     finite = record.finite
     if scale == "value":
         counts, _ = record.histogram(bins, value_range)

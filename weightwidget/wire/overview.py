@@ -100,9 +100,7 @@ class OverviewPacker:
         self.detail = self._choose_detail(detail)
         self._histograms: dict[tuple[str, int], tuple[TensorSummary, Array]] = {}
 
-    def pack(
-        self, tensors: Mapping[str, TensorSummary], modules: Mapping[str, TensorSummary] | None = None
-    ) -> bytes:
+    def pack(self, tensors: Mapping[str, TensorSummary], modules: Mapping[str, TensorSummary] | None = None) -> bytes:
         """Pack what is known so far.
 
         Parameters
@@ -277,9 +275,9 @@ class OverviewPacker:
                     profiles.append(pool_largest(norms, self.detail.profile))
         arrays: dict[str, Array] = {}
         if thumbnails:
-            arrays["thumb"] = np.concatenate(thumbnails).astype(np.float32)
+            arrays["thumb"] = within_bfloat16(np.concatenate(thumbnails))
         if profiles:
-            arrays["profile"] = np.concatenate(profiles).astype(np.float32)
+            arrays["profile"] = within_bfloat16(np.concatenate(profiles))
         return arrays
 
     def _choose_detail(self, side: int) -> Detail:
@@ -335,6 +333,12 @@ def pool_magnitude(cells: Array, height: int, width: int) -> Array:
         high = np.maximum.reduceat(cells, starts, axis)
         cells = np.where(-low > high, low, high)
     return cells
+
+
+def within_bfloat16(values: Array) -> Array:
+    """Values as float32; finite ones that bfloat16 cannot hold become its largest, for they are not infinite."""
+    top = float(torch.finfo(torch.bfloat16).max)
+    return np.where(np.isfinite(values), np.clip(values, -top, top), values).astype(np.float32)
 
 
 def pool_largest(values: Array, size: int) -> Array:

@@ -16,6 +16,7 @@ from weightwidget.detail.pixels import Aggregate
 if TYPE_CHECKING:
     from typing_extensions import NotRequired
 
+
 class TileRequest(TypedDict):
     """One tile of the drawn matrix at a level of detail.
 

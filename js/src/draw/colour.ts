@@ -83,7 +83,7 @@ const ANCHORS: Record<Theme, Record<ColorMap, Anchors>> = {
 const GROUND: Record<Theme, string> = { light: "#cdd3dc", dark: "#353b46" };
 
 /** Hues that no map has: they stand out on all of them, and each has a sign of its own in the cells too. */
-const SPECIAL = { nan: "#e000c8", posinf: "#f5a300", neginf: "#00bcd4" };
+const SPECIAL = { nan: "#e000c8", posinf: "#ffb000", neginf: "#00d0ff" };
 
 const cache = new Map<string, Palette>();
 

@@ -50,7 +50,7 @@ export function indexTicks(
     at < count && at + 0.5 <= start + length;
     at += step
   ) {
-    if (at >= 0 && at + 0.5 >= start) found.push(at);
+    if (at + 0.5 >= start) found.push(at);
   }
   return found;
 }

@@ -33,14 +33,13 @@ const DIGIT = 6.1;
 const ROW_NORMS = 54;
 const COL_NORMS = 30;
 
-/** @param norms whether norms are known or will be */
-export function geometry(matrix: MatrixInfo, width: number, height: number, norms: boolean): Geometry {
+export function geometry(matrix: MatrixInfo, width: number, height: number): Geometry {
   const roomy = width >= 330 && height >= 220;
   if (matrix.rows === 1 && matrix.cols > 1) return strip(width, height);
   const digits = String(Math.max(0, matrix.rows - 1)).length;
   const left = Math.ceil(8 + digits * DIGIT) + (roomy ? TITLE_ROOM : 0);
   const top = TICK_ROOM + (roomy ? TITLE_ROOM : 0);
-  const shown = norms && matrix.rows > 1 && matrix.cols > 1;
+  const shown = matrix.rows > 1 && matrix.cols > 1;
   const rowNorms = shown && width >= 240 ? (roomy ? ROW_NORMS : 30) : 0;
   const colNorms = shown && height >= 150 ? COL_NORMS : 0;
   const room = {

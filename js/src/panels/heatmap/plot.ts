@@ -1,19 +1,13 @@
-/** The plot: canvases, drawn once a frame when something has changed, and what the pointer and keys do on them. */
+/** The plot: what pointer and keys do on it. */
 
-import { computed, untracked } from "@preact/signals-core";
 import { h } from "../../draw/dom";
 import type { Hover } from "../../store";
-import { drawEdges } from "./edges";
-import { type Geometry, geometry } from "./geometry";
 import { attachGestures } from "./gestures";
-import { type Inks, inksOf } from "./inks";
 import { handleKey, KEY_HELP } from "./keys";
-import { drawOverlay, type OverlayScene, RING, ringAt } from "./overlay";
-import { painter } from "./picture";
+import { RING, ringAt } from "./overlay";
 import { probe } from "./probe";
-import { drawMatrix } from "./render";
+import { stage } from "./stage";
 import type { HeatmapState } from "./state";
-import { drawValues } from "./vectorplot";
 import { centreOn, elementAt, fit, LARGEST_CELL, pan, reveal, type Viewport, zoomAt } from "./viewport";
 import { syncWindow } from "./windowsync";
 
@@ -55,136 +49,15 @@ export function plot(state: HeatmapState): Plot {
     hint,
   );
 
-  const size = { width: 0, height: 0 };
-  let geo: Geometry | null = null;
-  let inks: Inks | null = null;
+  const drawn = stage(state, element, base, over, () => pointAgain());
   let pointer: [number, number] | null = null;
   let hinting: ReturnType<typeof setTimeout> | undefined;
-  const paint = computed(() => painter(state));
   const gestureEnded = syncWindow(state);
-
-  // -- drawing -------------------------------------------------------------------------------------------------
-
-  let frame = 0;
-  let stale = { base: false, over: false };
-  const request = (what: "base" | "over"): void => {
-    stale[what] = true;
-    if (!frame) frame = requestAnimationFrame(draw);
-  };
-  const draw = (): void => {
-    frame = 0;
-    const now = stale;
-    stale = { base: false, over: false };
-    if (now.base) drawBase();
-    drawOver();
-  };
-
-  const drawBase = (): void => {
-    const context = base.getContext("2d");
-    const matrix = state.matrix.peek();
-    const v = state.viewport.peek();
-    if (!context) return;
-    const ratio = state.ratio.peek();
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, size.width, size.height);
-    if (!matrix || !v || !geo || v.rows !== matrix.rows || v.cols !== matrix.cols) return;
-    inks ??= inksOf(element);
-    const done = drawMatrix(context, {
-      state,
-      matrix,
-      v,
-      room: geo.room,
-      ratio,
-      painter: paint.peek(),
-      inks,
-    });
-    drawEdges(context, { matrix, v, geometry: geo, norms: state.norms.peek(), inks });
-    drawValues(context, state, matrix, v, geo, inks);
-    if (!done) request("base");
-  };
-
-  const overlay = (): OverlayScene | null => {
-    const v = state.viewport.peek();
-    if (!v || !geo) return null;
-    inks ??= inksOf(element);
-    return {
-      v,
-      geometry: geo,
-      inks,
-      hover: element.dataset.dragging === undefined ? store.hover.peek() : null,
-      pinned: state.pinned.peek(),
-      largest: state.markLargest.peek() ? state.largest.peek() : null,
-      norms: state.norms.peek(),
-    };
-  };
-  const drawOver = (): void => {
-    const context = over.getContext("2d");
-    if (!context) return;
-    const ratio = state.ratio.peek();
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, size.width, size.height);
-    const scene = overlay();
-    if (scene) drawOverlay(context, scene);
-  };
-
-  const layOut = (): void => {
-    const matrix = state.matrix.peek();
-    geo = matrix && size.width > 0 ? geometry(matrix, size.width, size.height, true) : null;
-    state.setRoom(geo?.room.width ?? 0, geo?.room.height ?? 0);
-    request("base");
-  };
-  const measure = (): void => {
-    const ratio = globalThis.devicePixelRatio || 1;
-    size.width = element.clientWidth;
-    size.height = element.clientHeight;
-    for (const canvas of [base, over]) {
-      canvas.width = Math.max(1, Math.round(size.width * ratio));
-      canvas.height = Math.max(1, Math.round(size.height * ratio));
-    }
-    state.ratio.value = ratio;
-    layOut();
-    // A canvas is blank after a change of size: drawing in the next frame would flicker.
-    cancelAnimationFrame(frame);
-    draw();
-  };
-  const observer = new ResizeObserver(measure);
-  observer.observe(element);
-  store.lifetime.addEventListener("abort", () => {
-    observer.disconnect();
-    cancelAnimationFrame(frame);
-    clearTimeout(hinting);
-  });
-
-  store.effect(() => {
-    void state.matrix.value;
-    untracked(layOut);
-  });
-  store.effect(() => {
-    void store.theme.value;
-    inks = null;
-  });
-  store.effect(() => {
-    void [paint.value, state.viewport.value, state.arrivals.value, state.norms.value, store.theme.value];
-    void [state.thumbnail.value, store.overview.value, state.ratio.value];
-    request("base");
-    untracked(pointAgain);
-  });
-  store.effect(() => {
-    void [store.hover.value, state.pinned.value, state.markLargest.value, state.largest.value];
-    request("over");
-  });
-  store.effect(() => {
-    const matrix = state.matrix.value;
-    base.setAttribute(
-      "aria-label",
-      matrix ? `heatmap of ${matrix.tensor}, ${matrix.rows} rows, ${matrix.cols} columns` : "",
-    );
-  });
-
-  // -- pointing ------------------------------------------------------------------------------------------------
+  store.lifetime.addEventListener("abort", () => clearTimeout(hinting));
 
   const cellUnder = ([px, py]: [number, number]): Hover | null => {
     const v = state.viewport.peek();
+    const geo = drawn.geometry();
     if (!v || !geo) return null;
     // The plot of a vector's values points at them as its strip does.
     const inPlot =
@@ -206,9 +79,11 @@ export function plot(state: HeatmapState): Plot {
     if (JSON.stringify(last) !== JSON.stringify(cell)) store.hover.value = cell;
   };
   const nearRing = ([px, py]: [number, number]): boolean => {
-    const scene = overlay();
+    const scene = drawn.overlay();
     const ring = scene && ringAt(scene);
-    return Boolean(ring && geo && Math.hypot(ring[0] - geo.room.x - px, ring[1] - geo.room.y - py) <= RING);
+    if (!ring) return false;
+    const { room } = scene.geometry;
+    return Math.hypot(ring[0] - room.x - px, ring[1] - room.y - py) <= RING;
   };
   const set = (v: Viewport): boolean => {
     const before = state.viewport.peek();
@@ -230,7 +105,8 @@ export function plot(state: HeatmapState): Plot {
       viewport: () => state.viewport.peek(),
       toRoom: (event) => {
         const at = element.getBoundingClientRect();
-        return [event.clientX - at.left - (geo?.room.x ?? 0), event.clientY - at.top - (geo?.room.y ?? 0)];
+        const room = drawn.geometry()?.room;
+        return [event.clientX - at.left - (room?.x ?? 0), event.clientY - at.top - (room?.y ?? 0)];
       },
       zoom: zoomAbout,
       panFrom: (start, dx, dy) => set(pan(start, dx, dy)),
@@ -252,7 +128,7 @@ export function plot(state: HeatmapState): Plot {
       },
       ended: () => {
         gestureEnded();
-        request("over");
+        drawn.request("over");
       },
       hint: () => {
         hint.hidden = false;
@@ -303,25 +179,13 @@ export function plot(state: HeatmapState): Plot {
     goTo: (row, col) => {
       const v = state.viewport.peek();
       if (!v) return;
-      const [sx, sy] = [Math.max(v.sx, GO_TO), geo?.values ? v.sy : Math.max(v.sy, GO_TO)];
+      const [sx, sy] = [Math.max(v.sx, GO_TO), drawn.geometry()?.values ? v.sy : Math.max(v.sy, GO_TO)];
       set(centreOn({ ...v, sx: Math.min(sx, LARGEST_CELL), sy }, row + 0.5, col + 0.5));
       state.pinned.value = { row, col, rows: 1, cols: 1, value: probe(state, row, col)?.value ?? Number.NaN };
       gestureEnded();
     },
     moved: gestureEnded,
-    image: () => {
-      const picture = document.createElement("canvas");
-      picture.width = base.width;
-      picture.height = base.height;
-      const context = picture.getContext("2d");
-      if (context) {
-        context.fillStyle = inksOf(element).bg;
-        context.fillRect(0, 0, picture.width, picture.height);
-        context.drawImage(base, 0, 0);
-        context.drawImage(over, 0, 0);
-      }
-      return picture;
-    },
+    image: drawn.image,
   };
 }
 

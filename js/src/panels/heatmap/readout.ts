@@ -89,7 +89,8 @@ export function describe(
   if (exact && isElement) where = formatPosition(exact.position);
   else if (single)
     where = formatPosition(position(matrix.shape, matrix.axes, matrix.index, cell.row, cell.col));
-  else where = `${span("row", cell.row, cell.rows)}, ${span("column", cell.col, cell.cols)}`;
+  else if (matrix.shape.length === 2) where = `[${span(cell.row, cell.rows)}, ${span(cell.col, cell.cols)}]`;
+  else where = `row ${span(cell.row, cell.rows)}, col ${span(cell.col, cell.cols)}`;
   const number = exact && isElement ? Number(exact.value) : cell.value;
   const text =
     exact && isElement
@@ -110,8 +111,8 @@ export function describe(
   };
 }
 
-function span(what: string, first: number, count: number): string {
-  return count === 1 ? `${what} ${first}` : `${what}s ${first}–${first + count - 1}`;
+function span(first: number, count: number): string {
+  return count === 1 ? `${first}` : `${first}–${first + count - 1}`;
 }
 
 function normsOf(state: HeatmapState, cell: Hover, matrix: MatrixInfo): { rowNorm: string; colNorm: string } {

@@ -66,8 +66,11 @@ export function heatmapState(store: Store): HeatmapState {
       window[3] <= drawn.cols;
     viewport.value = fits ? showWindow(whole, window) : whole;
   };
+  let fresh = true;
   store.effect(() => {
     void matrix.value;
+    // Another matrix may get another room, and a window is to be shown in that.
+    fresh = true;
     untracked(() => {
       pinned.value = null;
       store.hover.value = null;
@@ -165,12 +168,14 @@ export function heatmapState(store: Store): HeatmapState {
     pinned,
     hasTiles,
     setRoom: (width, height) => {
-      if (width === room.width && height === room.height) return;
+      const same = width === room.width && height === room.height;
       room.width = width;
       room.height = height;
       const v = viewport.peek();
-      if (v && width > 0 && height > 0) viewport.value = resize(v, width, height);
+      if (same && v) return;
+      if (v && !fresh && width > 0 && height > 0) viewport.value = resize(v, width, height);
       else arrange();
+      fresh = width <= 0;
     },
   };
 }

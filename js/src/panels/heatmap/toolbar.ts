@@ -21,6 +21,10 @@ export function toolbar(state: HeatmapState, plot: Plot): { buttons: HTMLElement
       said.value = "";
     }, 4000);
   };
+  store.effect(() => {
+    void state.matrix.value;
+    said.value = "";
+  });
   store.lifetime.addEventListener("abort", () => clearTimeout(saying));
 
   const button = (label: string, title: string, run: () => void): HTMLButtonElement => {
