@@ -63,7 +63,7 @@ $(VENV)/.dev: $(TOOLS) $(PINS)
 	touch $@ $(VENV)/.test $(VENV)/.demo
 
 js/node_modules/.installed: js/package.json js/package-lock.json
-	cd js && npm ci --no-audit --no-fund --silent
+	cd js && npm install --no-save --no-audit --no-fund --silent
 	touch $@
 
 $(STATIC): js/node_modules/.installed $(FRONT_END)

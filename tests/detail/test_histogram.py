@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from weightwidget.detail import histogram as module
 from weightwidget.detail.blocks import blocks, spans, split
-from weightwidget.detail.cancel import Cancelled
 from weightwidget.detail.histogram import count, histogram
 from weightwidget.sources.base import TensorRef
+from weightwidget.summary.cancel import Cancelled
 
 FLOATS = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 FLOAT8 = [torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e4m3fnuz, torch.float8_e5m2fnuz]

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weightwidget.detail.boxes import boxes
-from weightwidget.detail.cancel import Cancelled
 from weightwidget.detail.matrix import BAND, Matrix, check_axes, check_window, default_axes, matrix_size
 from weightwidget.sources.base import Index, TensorRef, dtype_name
+from weightwidget.summary.cancel import Cancelled
 
 CASES = json.loads((Path(__file__).parents[1] / "protocol" / "axes.json").read_text())
 

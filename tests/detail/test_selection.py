@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from weightwidget.detail.cancel import Cancelled
 from weightwidget.detail.selection import select
 from weightwidget.sources.base import TensorRef
+from weightwidget.summary.cancel import Cancelled
 
 
 @given(

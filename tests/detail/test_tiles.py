@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.detail.test_matrix import as_matrix, drawings, reference
-from weightwidget.detail.cancel import Cancelled
 from weightwidget.detail.pixels import Aggregate
 from weightwidget.detail.tiles import PROFILE_SIZE, TILE_SIZE, extreme, profile, tile
+from weightwidget.summary.cancel import Cancelled
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 NUMBERS = st.one_of(

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tests.summary.stub import counts_of, ref_of
 from weightwidget.summary import blocks as blocks_module
 from weightwidget.summary.blocks import Blocks
-from weightwidget.summary.kernel import Cancelled, summarize_tensor
+from weightwidget.summary.cancel import Cancelled
+from weightwidget.summary.kernel import summarize_tensor
 from weightwidget.summary.record import TensorSummary
 from weightwidget.summary.streaming import stream
 

@@ -184,7 +184,7 @@ def test_a_withdrawn_request_gets_no_answer(handling, monkeypatch):
     def slow(weights, request, cancelled):
         started.set()
         assert held.wait(20)
-        from weightwidget.detail.cancel import Cancelled
+        from weightwidget.summary.cancel import Cancelled
 
         if cancelled():
             raise Cancelled

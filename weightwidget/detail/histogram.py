@@ -16,8 +16,8 @@ import numpy.typing as npt
 import torch
 
 from weightwidget.detail.blocks import Block, numbers, spans, split
-from weightwidget.detail.cancel import Cancelled
 from weightwidget.sources.base import TensorRef
+from weightwidget.summary.cancel import Cancelled
 
 Scale = Literal["value", "magnitude"]
 Range = tuple[float, float]

@@ -12,8 +12,8 @@ from typing import TypedDict
 import torch
 
 from weightwidget.detail.boxes import Box, boxes, copy
-from weightwidget.detail.cancel import Cancelled
 from weightwidget.sources.base import TensorRef, torch_dtype
+from weightwidget.summary.cancel import Cancelled
 
 BAND = 1 << 19
 """Elements that are read at a time: 2 MB of float32."""

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from weightwidget.detail.blocks import numbers, spans, split
-from weightwidget.detail.cancel import Cancelled
 from weightwidget.detail.histogram import Range, checked_range, within
 from weightwidget.sources.base import TensorRef, torch_dtype
+from weightwidget.summary.cancel import Cancelled
 
 
 class Selection(NamedTuple):

@@ -11,13 +11,14 @@ import torch
 
 from weightwidget.sources.base import TensorRef, dtype_name
 from weightwidget.summary.blocks import BLOCK, Blocks
+from weightwidget.summary.cancel import Cancelled
 from weightwidget.summary.record import TensorSummary
 from weightwidget.summary.sketch import SMALL
 from weightwidget.summary.small import measure_small
-from weightwidget.summary.streaming import Cancelled, stream
+from weightwidget.summary.streaming import stream
 from weightwidget.summary.threads import one_thread
 
-__all__ = ["Cancelled", "summarize_tensor", "unreadable"]
+__all__ = ["summarize_tensor", "unreadable"]
 
 _FLOAT8 = tuple(
     getattr(torch, name)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from weightwidget.summary.blocks import Blocks
+from weightwidget.summary.cancel import Cancelled
 from weightwidget.summary.moments import Moments
 from weightwidget.summary.pooling import Pool, compact
 from weightwidget.summary.sketch import Sketch
@@ -26,10 +27,6 @@ Place: TypeAlias = tuple[torch.Tensor, int, int]
 
 BARE = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 """Types in which torch finds minimum and maximum on every device."""
-
-
-class Cancelled(Exception):  # noqa: N818 - not an error: somebody asked for it
-    """Raised by a pass whose `cancelled` callback said yes."""
 
 
 @dataclass

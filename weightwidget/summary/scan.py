@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from typing import Literal
 
 from weightwidget.sources.base import TensorRef, WeightSource
-from weightwidget.summary.kernel import Cancelled, summarize_tensor, unreadable
+from weightwidget.summary.cancel import Cancelled
+from weightwidget.summary.kernel import summarize_tensor, unreadable
 from weightwidget.summary.record import ModelSummary, TensorSummary, with_name
 from weightwidget.summary.threads import one_thread
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 import torch
 
 from weightwidget.summary.blocks import Blocks
+from weightwidget.summary.cancel import Cancelled
 from weightwidget.summary.counted import CountedPass
-from weightwidget.summary.passes import Cancelled, Measured
+from weightwidget.summary.passes import Measured
 from weightwidget.summary.summed import Grid, SummedPass
 
 __all__ = ["Cancelled", "Measured", "stream"]

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from weightwidget.detail.cancel import Cancelled
 from weightwidget.detail.histogram import count, histogram
 from weightwidget.detail.tiles import extreme, profile, tile
 from weightwidget.sources.base import TensorRef
+from weightwidget.summary.cancel import Cancelled
 from weightwidget.summary.record import TensorSummary
 from weightwidget.wire.overview import log_range
 

@@ -355,7 +355,7 @@ def local_histogram(record: TensorSummary, bins: int) -> Array:
         return np.full(bins + 4, np.nan)
     low, high = record.robust_range()
     counts, _ = record.histogram(bins, (low, high))
-    below = float(record.sketch.count_between(-np.inf, low)) if record.min < low else 0.0
+    below = float(record.sketch.count_between(-np.inf, np.nextafter(low, -np.inf))) if record.min < low else 0.0
     return _with_tails(counts, (low, high), finite, below)
 
 

@@ -6,7 +6,7 @@ import { attachGestures } from "./gestures";
 import { handleKey, KEY_HELP } from "./keys";
 import { RING, ringAt } from "./overlay";
 import { probe } from "./probe";
-import { stage } from "./stage";
+import { type Stage, stage } from "./stage";
 import type { HeatmapState } from "./state";
 import { centreOn, elementAt, fit, LARGEST_CELL, pan, reveal, type Viewport, zoomAt } from "./viewport";
 import { syncWindow } from "./windowsync";
@@ -49,7 +49,6 @@ export function plot(state: HeatmapState): Plot {
     hint,
   );
 
-  const drawn = stage(state, element, base, over, () => pointAgain());
   let pointer: [number, number] | null = null;
   let hinting: ReturnType<typeof setTimeout> | undefined;
   const gestureEnded = syncWindow(state);
@@ -65,7 +64,7 @@ export function plot(state: HeatmapState): Plot {
     const at = elementAt(v, px, inPlot ? 1 : py);
     return at && probe(state, at[0], at[1]);
   };
-  function pointAgain(): void {
+  const pointAgain = (): void => {
     if (pointer) setHover(cellUnder(pointer));
     const pinned = state.pinned.peek();
     const now = pinned && probe(state, pinned.row, pinned.col);
@@ -73,11 +72,12 @@ export function plot(state: HeatmapState): Plot {
     if (now && now.rows === pinned.rows && now.cols === pinned.cols && !Object.is(now.value, pinned.value)) {
       state.pinned.value = now;
     }
-  }
+  };
   const setHover = (cell: Hover | null): void => {
     const last = store.hover.peek();
     if (JSON.stringify(last) !== JSON.stringify(cell)) store.hover.value = cell;
   };
+  const drawn: Stage = stage(state, element, base, over, pointAgain);
   const nearRing = ([px, py]: [number, number]): boolean => {
     const scene = drawn.overlay();
     const ring = scene && ringAt(scene);
@@ -93,7 +93,7 @@ export function plot(state: HeatmapState): Plot {
   };
   /** A strip keeps its height. */
   const along = (wanted: "both" | "rows" | "cols"): "both" | "rows" | "cols" =>
-    geo?.values ? "cols" : wanted;
+    drawn.geometry()?.values ? "cols" : wanted;
   const zoomAbout = (factor: number, px: number, py: number, wanted: "both" | "rows" | "cols"): boolean => {
     const v = state.viewport.peek();
     return v !== null && set(zoomAt(v, factor, px, py, along(wanted)));
