@@ -16,7 +16,7 @@ PINS := pyproject.toml constraints.txt
 .PHONY: demo test install lint build clean format
 
 demo: $(VENV)/.demo $(STATIC)  ## open JupyterLab on the quickstart
-	$(BIN)/jupyter lab $(LAB_FLAGS) $(NOTEBOOK)
+	$(BIN)/jupyter lab $(LAB_FLAGS) --LabApp.default_url=/lab/tree/$(NOTEBOOK)
 
 test: $(VENV)/.test js/node_modules/.installed $(STATIC)  ## all tests, browser ones included
 	$(BIN)/python tests/browser/chromium.py

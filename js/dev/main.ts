@@ -81,4 +81,7 @@ async function start(): Promise<void> {
   document.body.dataset.ready = "true";
 }
 
-void start();
+start().catch((error: unknown) => {
+  document.body.dataset.ready = "failed";
+  throw error;
+});

@@ -101,6 +101,7 @@ def open_dev(new_page: Callable[..., WidgetPage], origin: str) -> Callable[..., 
             page.page.add_init_script(before)
         page.page.goto(f"{origin}/dev/index.html?{urlencode({'model': model, **parameters})}")
         page.page.wait_for_selector("body[data-ready]", state="attached", timeout=60_000)
+        page.check()
         return page
 
     return open_dev

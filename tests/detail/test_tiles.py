@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -300,3 +303,31 @@ def test_a_tile_is_fast() -> None:
         tile(ref, None, None, (3, 3, 1, 1))
         times.append(time.perf_counter() - start)
     assert min(times) < 0.1
+
+
+THREADS = """
+import os, torch
+from weightwidget.detail.tiles import extreme, profile, tile
+from weightwidget.sources.base import TensorRef
+
+torch.set_num_threads(4)
+before = len(os.listdir("/proc/self/task"))
+for dtype in ("float32", "bfloat16", "int64"):
+    # One element in memory: filling a matrix would start the threads that are looked for.
+    data = torch.ones(1, 1, dtype=getattr(torch, dtype)).expand(3000, 3000)
+    ref = TensorRef("w", (3000, 3000), dtype, "weight", lambda index: data[index])
+    for aggregate in ("absmax", "mean", "std", "min", "max"):
+        for place in ((0, 0, 1, 1), (3, 3, 0, 0), (0, 4, 2, 0), (9, 0, 0, 0)):
+            tile(ref, None, None, place, aggregate, (0, 1))
+    profile(ref, None, None)
+    extreme(ref, None, None, (0, 3000, 0, 3000))
+after = len(os.listdir("/proc/self/task"))
+assert after == before, (before, after)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads as Linux does")
+def test_torch_starts_no_threads_of_its_own() -> None:
+    """On a busy machine they wait for each other a hundred times longer than they work."""
+    done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,8 @@ import torch
 Aggregate = Literal["absmax", "mean", "std", "min", "max"]
 """What a pixel shows of the elements under it. ``absmax`` is the element of largest magnitude, with its
 sign."""
+
+Array = npt.NDArray[Any]
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -79,30 +81,34 @@ class Extremes(Pixels):
 
     def __init__(self, window: tuple[int, int, int, int], levels: tuple[int, int], dtype: torch.dtype) -> None:
         super().__init__(window, levels)
-        self.low = torch.full((self.height, self.width), torch.inf, dtype=dtype)
-        self.high = torch.full((self.height, self.width), -torch.inf, dtype=dtype)
+        number = np.float32 if dtype == torch.float32 else np.float64
+        # Whole tiles are worked on by NumPy: torch would start threads for so many pixels (see `GRAIN`).
+        self.low: Array = np.full((self.height, self.width), np.inf, number)
+        self.high: Array = np.full((self.height, self.width), -np.inf, number)
 
     def add(self, row: int, col: int, block: torch.Tensor) -> None:
         """Take a block that starts at this row and column of the window; each element comes once."""
         place = self.place(row, col, block)
         if self.levels == (0, 0):
-            self.low[place] = self.high[place] = block
+            self.low[place] = self.high[place] = block.numpy()
             return
         low, high = self.low[place], self.high[place]
         # amin, amax, minimum and maximum all pass NaN on
-        torch.minimum(low, self.fold(block, torch.amin), out=low)
-        torch.maximum(high, self.fold(block, torch.amax), out=high)
+        np.minimum(low, self.fold(block, torch.amin).numpy(), out=low)
+        np.maximum(high, self.fold(block, torch.amax).numpy(), out=high)
 
     def result(self, aggregate: Aggregate) -> npt.NDArray[np.float32]:
         """Pixels for one of absmax, min, max: shape (height, width)."""
         low, high = self.low, self.high
         if aggregate == "min":
-            values = torch.where(high.isposinf() & ~low.isneginf(), high, low)
-        elif aggregate == "max":
-            values = torch.where(low.isneginf() & ~high.isposinf(), low, high)
-        else:
-            values = torch.where(-low > high, low, high)
-        return _to_float32(values)
+            return _to_float32(np.where(np.isposinf(high) & ~np.isneginf(low), high, low))
+        if aggregate == "max":
+            return _to_float32(np.where(np.isneginf(low) & ~np.isposinf(high), low, high))
+        return _to_float32(self.larger())
+
+    def larger(self) -> Array:
+        """Whichever of smallest and largest is larger in magnitude; NaN where there is one."""
+        return np.where(-self.low > self.high, self.low, self.high)
 
 
 class Moments(Pixels):
@@ -110,8 +116,8 @@ class Moments(Pixels):
 
     def __init__(self, window: tuple[int, int, int, int], levels: tuple[int, int], dtype: torch.dtype) -> None:
         super().__init__(window, levels)
-        self.total = torch.zeros(self.height, self.width, dtype=torch.float64)
-        self.square = torch.zeros(self.height, self.width, dtype=torch.float64)
+        self.total: Array = np.zeros((self.height, self.width))
+        self.square: Array = np.zeros((self.height, self.width))
         self.extremes: Extremes | None = None
         self.window, self.dtype = window, dtype
         self.shift: float | None = None
@@ -131,25 +137,25 @@ class Moments(Pixels):
             mean = float(wide.mean())
             self.shift = mean if math.isfinite(mean) else 0.0
         wide -= self.shift
-        self.total[place] += self.fold(wide, torch.sum)
-        self.square[place] += self.fold(wide.square_(), torch.sum)
+        self.total[place] += self.fold(wide, torch.sum).numpy()
+        self.square[place] += self.fold(wide.square_(), torch.sum).numpy()
 
     def result(self, aggregate: Aggregate) -> npt.NDArray[np.float32]:
         """Pixels for mean or std (population): shape (height, width)."""
-        count = torch.from_numpy(self.covered())
-        mean = self.total / count
-        if aggregate == "mean":
-            values = mean + (self.shift or 0.0)
-        else:
-            values = (self.square / count - mean.square()).clamp_(min=0).sqrt_()
-        # Sums of finite float64 may overflow; what is not finite itself comes next.
-        values = values.nan_to_num(nan=FLOAT32_MAX, posinf=FLOAT32_MAX, neginf=-FLOAT32_MAX)
+        count = self.covered()
+        # Sums of finite float64 may overflow. What is not finite itself comes after that.
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = self.total / count
+            if aggregate == "mean":
+                values += self.shift or 0.0
+            else:
+                values = np.sqrt(np.maximum(self.square / count - np.square(values), 0))
+        values = np.nan_to_num(values, nan=FLOAT32_MAX, posinf=FLOAT32_MAX, neginf=-FLOAT32_MAX)
         if self.extremes is not None:
-            low, high = self.extremes.low.to(torch.float64), self.extremes.high.to(torch.float64)
             # Pixels of blocks that were finite throughout are still at their start: low +Inf, high -Inf.
-            untouched = low > high
-            odd = torch.where(-low > high, low, high)
-            values = torch.where(odd.isfinite() | untouched, values, odd)
+            untouched = self.extremes.low > self.extremes.high
+            odd = self.extremes.larger()
+            values = np.where(np.isfinite(odd) | untouched, values, odd)
         return _to_float32(values)
 
 
@@ -159,20 +165,21 @@ class Count(Pixels):
     def __init__(self, window: tuple[int, int, int, int], levels: tuple[int, int], limits: tuple[float, float]) -> None:
         super().__init__(window, levels)
         self.limits = limits
-        self.count = torch.zeros(self.height, self.width, dtype=torch.float64)
+        self.count: Array = np.zeros((self.height, self.width))
 
     def add(self, row: int, col: int, block: torch.Tensor) -> None:
         """Take a block, as `Extremes.add` does."""
         inside = (block >= self.limits[0]).logical_and_(block <= self.limits[1])
         # float32 counts a block exactly (GRAIN < 2**24), and sums far faster than integers do
-        self.count[self.place(row, col, block)] += self.fold(inside.to(torch.float32), torch.sum)
+        share = self.fold(inside.to(torch.float32), torch.sum)
+        self.count[self.place(row, col, block)] += share.numpy()
 
     def shares(self) -> npt.NDArray[np.uint8]:
         """Shares of 255, rounded up: shape (height, width)."""
-        return np.ceil(self.count.numpy() * 255 / self.covered()).astype(np.uint8)
+        return np.ceil(self.count * 255 / self.covered()).astype(np.uint8)
 
 
-def _to_float32(values: torch.Tensor) -> npt.NDArray[np.float32]:
-    if values.dtype == torch.float64:
-        values = torch.where(values.isinf(), values, values.clamp(-FLOAT32_MAX, FLOAT32_MAX))
-    return np.ascontiguousarray(values.to(torch.float32).numpy())
+def _to_float32(values: Array) -> npt.NDArray[np.float32]:
+    if values.dtype != np.float32:
+        values = np.where(np.isinf(values), values, np.clip(values, -FLOAT32_MAX, FLOAT32_MAX))
+    return np.ascontiguousarray(values, np.float32)

@@ -45,12 +45,10 @@ export function indexTicks(
 ): number[] {
   const step = niceStep(scale, room);
   const found: number[] = [];
-  for (
-    let at = Math.ceil((start - 0.5) / step) * step;
-    at < count && at + 0.5 <= start + length;
-    at += step
-  ) {
-    if (at + 0.5 >= start) found.push(at);
+  // Half an element of slack: labels stand at the middle of theirs.
+  for (let at = Math.max(0, Math.ceil((start - 0.5) / step) * step); at < count; at += step) {
+    if (at + 0.5 > start + length) break;
+    found.push(at);
   }
   return found;
 }

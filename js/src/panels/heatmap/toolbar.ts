@@ -92,13 +92,14 @@ function describe(state: HeatmapState): Told {
     if (rows * cols === 1) return { long: `each cell is one weight${lit}`, short: "one weight a cell" };
     const block = blockText(rows, cols);
     const more = away ? "; a running kernel shows each" : "";
-    return { long: `each cell: the largest |w| of ${block}${more}${lit}`, short: `${block} a cell` };
+    return { long: `each cell: the largest |w| of ${block}${more}${lit}`, short: `${rows} × ${cols} a cell` };
   }
   const [rowLevel, colLevel] = state.levels.value;
   const ending = away ? `${lit} · the kernel does not answer` : lit;
   if (rowLevel + colLevel === 0)
     return { long: `each cell is one weight${ending}`, short: "one weight a cell" };
-  const block = blockText(Math.min(v.rows, 2 ** rowLevel), Math.min(v.cols, 2 ** colLevel));
+  const [rows, cols] = [Math.min(v.rows, 2 ** rowLevel), Math.min(v.cols, 2 ** colLevel)];
+  const block = blockText(rows, cols);
   const shows = PIXEL_SHOWS[store.traits.aggregate.value];
-  return { long: `each pixel: the ${shows} of ${block}${ending}`, short: `${block} a pixel` };
+  return { long: `each pixel: the ${shows} of ${block}${ending}`, short: `${rows} × ${cols} a pixel` };
 }
