@@ -13,8 +13,8 @@ import torch
 
 from weightwidget.sources.base import Index, TensorRef, dtype_name
 
-BLOCK = 32768
-"""Elements of a block: some 128 KB, which stay in a core's cache while they are worked on."""
+BLOCK = 16384
+"""Elements of a block: some 64 KB, which stay in a core's cache, and few enough that torch starts no threads."""
 
 SPAN = 1 << 20
 """Elements of a span: what one thread takes, and what is fetched at once from a file or another device."""

@@ -40,7 +40,7 @@ export function filterPanel(store: Store): HTMLElement {
     count.textContent =
       passing < all
         ? `${formatCount(passing)} of ${formatCount(all)} tensors`
-        : `${formatCount(all)} tensors`;
+        : `${formatCount(all)} ${all === 1 ? "tensor" : "tensors"}`;
     count.toggleAttribute("data-filtered", passing < all);
     const { query, facets } = store.traits;
     clear.hidden = query.value.trim() === "" && Object.keys(facets.value).length === 0;

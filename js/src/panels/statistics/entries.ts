@@ -77,8 +77,10 @@ function numbers(overview: Overview, row: number): Entry[] {
   const stat = (key: string): number => overview.column(key)[row] ?? Number.NaN;
   const known = overview.summarised(row) && !overview.error(row);
   const help = (key: string): string => STATISTIC.get(key)?.help ?? "";
-  const number = (value: number, digits = 4): string => (known ? dash(formatNumber(value, digits)) : UNKNOWN);
-  const count = (value: number): string => (known ? formatCount(value) : UNKNOWN);
+  // Of an unreadable tensor nothing will be known: a dash, where an ellipsis would promise something.
+  const unknown = overview.error(row) ? "–" : UNKNOWN;
+  const number = (value: number, digits = 4): string => (known ? dash(formatNumber(value, digits)) : unknown);
+  const count = (value: number): string => (known ? formatCount(value) : unknown);
   const exact = (value: number): string => (known ? formatExact(value) : "");
 
   const plain = (key: string, label: string): Entry => ({
@@ -106,7 +108,7 @@ function numbers(overview: Overview, row: number): Entry[] {
     help: about,
     width: "long",
     text: !known
-      ? UNKNOWN
+      ? unknown
       : Number.isFinite(stat(low))
         ? `${number(stat(low), 3)} … ${number(stat(high), 3)}`
         : "–",
@@ -142,7 +144,7 @@ function numbers(overview: Overview, row: number): Entry[] {
     between("25 … 75 %", "q25", "q75", "quartiles of the finite weights: half of them lie between"),
     between("1 … 99 %", "q01", "q99", "98 % of the finite weights lie between"),
     plain("skewness", "skewness"),
-    plain("kurtosis", "excess kurtosis"),
+    { ...plain("kurtosis", "excess kurtosis"), width: "long" },
     plain("rms", "rms"),
     plain("l1", "‖w‖₁"),
     plain("l2", "‖w‖₂"),
@@ -152,14 +154,14 @@ function numbers(overview: Overview, row: number): Entry[] {
       width: "long",
       text: known
         ? `${count(stat("zeros"))} (${formatShare(weights > 0 ? stat("zeros") / weights : 0)})`
-        : UNKNOWN,
-      rank: "sparsity",
+        : unknown,
+      rank: known ? "sparsity" : undefined,
       copied: [["zeros", exact(stat("zeros"))]],
     },
     {
       label: "NaN / ±Inf",
       help: "weights that are not a number, and infinite ones; they enter no statistic",
-      text: known ? `${count(stat("nan"))} / ${count(infinite[0] + infinite[1])}` : UNKNOWN,
+      text: known ? `${count(stat("nan"))} / ${count(infinite[0] + infinite[1])}` : unknown,
       title: known ? `+Inf ${formatCount(infinite[0])}, −Inf ${formatCount(infinite[1])}` : undefined,
       copied: [
         ["nan", exact(stat("nan"))],
