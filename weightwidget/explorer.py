@@ -48,6 +48,9 @@ PROGRESS_INTERVAL = 0.1
 FIRST_OVERVIEW = 0.5
 """Seconds of scanning after which the first statistics are sent."""
 
+PACKING_PAUSE = 4
+"""How many times longer than packing an overview the scan then goes on undisturbed."""
+
 
 class WeightExplorer(anywidget.AnyWidget):
     """A layer tree linked to heatmap, histogram and filter panels for the weights of a model.
@@ -175,10 +178,11 @@ class WeightExplorer(anywidget.AnyWidget):
         try:
             while not scan.wait(PROGRESS_INTERVAL):
                 self.set_trait("progress", scan.progress)
-                elapsed = time.monotonic() - started
-                if elapsed > next_overview:
+                begun = time.monotonic()
+                if begun - started > next_overview:
                     self._overview = self._packer.pack(scan.results)
-                    next_overview = 1.6 * (time.monotonic() - started)
+                    ended = time.monotonic()
+                    next_overview = ended - started + max(0.6 * (ended - started), PACKING_PAUSE * (ended - begun))
             self._finish(scan)
         except Exception as error:  # whatever it is, the view must say that it ended
             log.exception("the scan of %s failed", self.source.name)
