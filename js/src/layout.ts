@@ -81,7 +81,7 @@ function splitter(side: HTMLElement, lifetime: AbortSignal): HTMLElement {
     tabindex: 0,
   });
   const set = (width: number): void => {
-    side.style.width = `${Math.min(SIDE_MAX, Math.max(SIDE_MIN, width))}px`;
+    side.style.setProperty("--ww-side", `${Math.min(SIDE_MAX, Math.max(SIDE_MIN, width))}px`);
   };
   bar.addEventListener("pointerdown", (event) => {
     const start = event.clientX;
@@ -99,6 +99,6 @@ function splitter(side: HTMLElement, lifetime: AbortSignal): HTMLElement {
     event.preventDefault();
     set(side.getBoundingClientRect().width + step);
   });
-  bar.addEventListener("dblclick", () => side.style.removeProperty("width"));
+  bar.addEventListener("dblclick", () => side.style.removeProperty("--ww-side"));
   return bar;
 }

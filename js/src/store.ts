@@ -37,6 +37,7 @@ export interface Store {
   /** Ends with the view: hang listeners on it. */
   readonly lifetime: AbortSignal;
   /** Runs now and whenever a signal that it read changes, until the view goes. */
+  // biome-ignore lint/suspicious/noConfusingVoidType: most effects return nothing, some what undoes them
   effect(run: () => void | (() => void)): void;
 }
 

@@ -43,3 +43,8 @@ export async function copyText(text: string): Promise<void> {
     area.remove();
   }
 }
+
+/** A name that may break after its dots; numbers stay whole. */
+export function breakable(text: string): (string | Node)[] {
+  return text.split(/(?<=\.)(?=[^\d\s])/).flatMap((part, i) => (i === 0 ? [part] : [h("wbr"), part]));
+}

@@ -1,7 +1,7 @@
 /** The statistics of the selected tensor or module, as a table that can be copied. */
 
 import { batch } from "@preact/signals-core";
-import { copyText, h } from "../draw/dom";
+import { breakable, copyText, h } from "../draw/dom";
 import { set } from "../draw/svg";
 import type { Store } from "../store";
 import { defaultAxes, matrixSize } from "../tensor";
@@ -71,11 +71,6 @@ function line(store: Store, entry: Entry, mark: HTMLElement): HTMLElement {
   const term = h("dt", { title: entry.help }, entry.label);
   const ranked = entry.rank || !entry.width;
   return h("div", { class: "ww-stat", "data-width": entry.width }, term, value, ranked ? mark : null);
-}
-
-/** Names may break after their dots. */
-function breakable(text: string): (string | Node)[] {
-  return text.split(/(?<=\.)(?=[^\d\s])/).flatMap((part, i) => (i === 0 ? [part] : [h("wbr"), part]));
 }
 
 function link(store: Store, to: NonNullable<Entry["link"]>): HTMLElement {

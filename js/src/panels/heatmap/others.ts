@@ -2,7 +2,7 @@
 
 import { palette } from "../../draw/colour";
 import { colourScale, paint, scaleOfDrawn } from "../../draw/colourscale";
-import { h } from "../../draw/dom";
+import { breakable, h } from "../../draw/dom";
 import { formatCount, formatNumber, formatShape } from "../../draw/format";
 import type { Overview } from "../../overview";
 import type { Store } from "../../store";
@@ -78,11 +78,6 @@ export function moduleView(store: Store, row: number): HTMLElement {
   );
 }
 
-/** The end of a name says more than its beginning. */
-function ending(name: string): string {
-  return name.length <= 18 ? name : `…${name.slice(-17)}`;
-}
-
 function card(store: Store, row: number, prefix: number): HTMLElement {
   const overview = store.overview.value;
   const name = overview.names[row] as string;
@@ -91,7 +86,7 @@ function card(store: Store, row: number, prefix: number): HTMLElement {
     "button",
     { type: "button", class: "ww-hm-card", title: `${name}, ${formatShape(overview.shape(row))}` },
     canvas,
-    h("span", { class: "ww-hm-card-name" }, ending(name.slice(prefix))),
+    h("span", { class: "ww-hm-card-name" }, ...breakable(name.slice(prefix))),
     h("span", { class: "ww-soft ww-number" }, formatShape(overview.shape(row))),
   );
   button.addEventListener("click", () => store.select(name));

@@ -2,7 +2,6 @@
 
 import { computed, signal } from "@preact/signals-core";
 import { h } from "../../draw/dom";
-import { formatNumber } from "../../draw/format";
 import { copyWindow, savePicture } from "./actions";
 import type { Plot } from "./plot";
 import { blockText } from "./probe";
@@ -83,7 +82,7 @@ function describe(state: HeatmapState): Told {
   if (cache.error) return { long: `the kernel could not draw this: ${cache.error}` };
   const away = store.model.kernel.value === "gone";
   const range = store.traits.value_range.value;
-  const lit = range ? ` · highlighted: ${formatNumber(range[0], 3)} … ${formatNumber(range[1], 3)}` : "";
+  const lit = range ? " · brushed ones highlighted" : "";
   if (!state.hasTiles.value) {
     const thumbnail = state.thumbnail.value;
     if (!thumbnail) return { long: away ? "these axes need a running kernel" : "waiting for the kernel …" };
@@ -92,7 +91,7 @@ function describe(state: HeatmapState): Told {
     if (rows * cols === 1) return { long: `each cell is one weight${lit}`, short: "one weight a cell" };
     const block = blockText(rows, cols);
     const more = away ? "; a running kernel shows each" : "";
-    return { long: `each cell: the largest |w| of ${block}${more}${lit}`, short: `${rows} × ${cols} a cell` };
+    return { long: `largest |w| of ${block}${more || lit}`, short: `${rows} × ${cols} a cell` };
   }
   const [rowLevel, colLevel] = state.levels.value;
   const ending = away ? `${lit} · the kernel does not answer` : lit;
@@ -101,5 +100,5 @@ function describe(state: HeatmapState): Told {
   const [rows, cols] = [Math.min(v.rows, 2 ** rowLevel), Math.min(v.cols, 2 ** colLevel)];
   const block = blockText(rows, cols);
   const shows = PIXEL_SHOWS[store.traits.aggregate.value];
-  return { long: `each pixel: the ${shows} of ${block}${ending}`, short: `${rows} × ${cols} a pixel` };
+  return { long: `each pixel: ${shows} of ${block}${ending}`, short: `${rows} × ${cols} a pixel` };
 }
