@@ -6,7 +6,8 @@
 from weightwidget.explorer import WeightExplorer
 from weightwidget.sources import open_weights
 from weightwidget.sources.base import WeightFileError
-from weightwidget.summary.record import ModelSummary, TensorSummary
+from weightwidget.summary.model import ModelSummary
+from weightwidget.summary.record import TensorSummary
 from weightwidget.summary.summarize import summarize
 
 __version__ = "0.1.0"

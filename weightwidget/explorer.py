@@ -21,7 +21,8 @@ from weightwidget.outputs.sidebar import open_sidebar
 from weightwidget.sources import open_weights
 from weightwidget.sources.base import TensorRef, WeightSource
 from weightwidget.summary.filtering import TensorFilter
-from weightwidget.summary.record import ModelSummary, TensorSummary
+from weightwidget.summary.model import ModelSummary
+from weightwidget.summary.record import TensorSummary
 from weightwidget.summary.scan import Scan
 from weightwidget.summary.table import STATISTICS
 from weightwidget.wire.handlers import Handlers, message_of

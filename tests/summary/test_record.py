@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from tests.summary.stub import StubSource, counts_of, ref_of, source_of
 from weightwidget.summary.kernel import summarize_tensor
-from weightwidget.summary.record import ModelSummary, TensorSummary, merge_records
+from weightwidget.summary.model import ModelSummary
+from weightwidget.summary.record import TensorSummary, merge_records
 from weightwidget.summary.summarize import summarize
 
 

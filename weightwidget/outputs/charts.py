@@ -9,7 +9,8 @@ import bqplot as bq
 import numpy as np
 import traitlets as t
 
-from weightwidget.summary.record import ModelSummary, TensorSummary
+from weightwidget.summary.model import ModelSummary
+from weightwidget.summary.record import TensorSummary
 from weightwidget.summary.table import STATISTICS, statistic_columns
 
 ACCENT = "#2f6fe0"

@@ -13,7 +13,8 @@ from typing import Literal
 from weightwidget.sources.base import TensorRef, WeightSource
 from weightwidget.summary.cancel import Cancelled
 from weightwidget.summary.kernel import summarize_tensor, unreadable
-from weightwidget.summary.record import ModelSummary, TensorSummary, with_name
+from weightwidget.summary.model import ModelSummary
+from weightwidget.summary.record import TensorSummary, with_name
 from weightwidget.summary.threads import one_thread
 
 log = logging.getLogger(__name__)

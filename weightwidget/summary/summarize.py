@@ -9,7 +9,8 @@ from typing import Any
 
 from weightwidget.sources.base import TensorRef, WeightSource
 from weightwidget.summary.kernel import summarize_tensor, unreadable
-from weightwidget.summary.record import ModelSummary, TensorSummary, with_name
+from weightwidget.summary.model import ModelSummary
+from weightwidget.summary.record import TensorSummary, with_name
 from weightwidget.summary.scan import Scan
 
 
