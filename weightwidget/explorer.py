@@ -43,6 +43,9 @@ AGGREGATES = get_args(Aggregate)
 PATIENCE = 2.0
 """Seconds that a cell waits for the scan, so that the notebook of a small model is whole when the cell ends."""
 
+FIRST_LOOK = 0.3
+"""Seconds of scanning after which its rate tells how long it will take."""
+
 PROGRESS_INTERVAL = 0.1
 """Seconds between updates of the progress bar."""
 
@@ -66,7 +69,8 @@ class WeightExplorer(anywidget.AnyWidget):
     detail
         Largest side, in cells, of the picture of each tensor that is kept for use without a kernel.
     patience
-        Seconds to wait for the scan before the constructor returns; it goes on in the background.
+        Seconds that the constructor waits for the scan, so that a small model is complete when the cell ends. It
+        does not wait for a scan that would take longer; that goes on in the background.
     **traits
         Initial values of the traits below.
 
@@ -170,7 +174,15 @@ class WeightExplorer(anywidget.AnyWidget):
             scan.prioritise(self.selected)
         scan.start()
         threading.Thread(target=self._follow, args=(scan,), name="weightwidget-follow", daemon=True).start()
-        self._done.wait(patience)
+        self._wait_if_soon(scan, patience)
+
+    def _wait_if_soon(self, scan: Scan, patience: float) -> None:
+        """Wait for the scan, but no longer than it takes to see that it will outlast the patience."""
+        started = time.monotonic()
+        while not self._done.wait(PROGRESS_INTERVAL):
+            elapsed = time.monotonic() - started
+            if elapsed >= patience or (elapsed >= FIRST_LOOK and elapsed > patience * scan.progress):
+                return
 
     def _follow(self, scan: Scan) -> None:
         """Report a scan's progress, and send what it found so far ever more rarely."""

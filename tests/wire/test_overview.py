@@ -14,8 +14,9 @@ from safetensors.torch import load
 
 from tests.protocol.make_overview import CASE, make
 from weightwidget.sources import open_weights
+from weightwidget.summary.pooling import shrink
 from weightwidget.summary.summarize import summarize
-from weightwidget.wire.overview import BUDGET, OverviewPacker, pack_names, pool_largest, pool_magnitude
+from weightwidget.wire.overview import BUDGET, OverviewPacker, pack_names, pool_largest
 
 
 def overview(state):
@@ -118,7 +119,7 @@ def test_what_was_left_out_is_listed():
 def test_pooling_keeps_the_largest_magnitude_and_its_sign():
     cells = np.zeros((7, 5), np.float32)
     cells[6, 4], cells[0, 0], cells[3, 2] = -9, 4, np.nan
-    small = pool_magnitude(cells, 3, 2)
+    small = shrink(cells, 3, 2)
     assert small.shape == (3, 2)
     assert small[2, 1] == -9
     assert small[0, 0] == 4

@@ -101,15 +101,18 @@ class Pool:
 def pool(matrix: Array, size: int) -> Array | None:
     """Thumbnail of a matrix in memory."""
     height, width = thumbnail_size(matrix.shape[0], matrix.shape[1], size)
-    if height * width == 0:
-        return None
+    return compact(shrink(matrix, height, width)) if height * width else None
+
+
+def shrink(matrix: Array, height: int, width: int) -> Array:
+    """Make a matrix smaller; each cell is the element of largest magnitude under it, with its sign, NaN before all."""
     low = high = matrix
     for axis, cells in ((0, height), (1, width)):
         if cells < matrix.shape[axis]:
             starts = cell_starts(cells, matrix.shape[axis])[:-1]
             low = np.minimum.reduceat(low, starts, axis)
             high = np.maximum.reduceat(high, starts, axis)
-    return compact(matrix if low is matrix else np.where(-low > high, low, high))
+    return matrix if low is matrix else np.where(-low > high, low, high)
 
 
 def compact(values: Array) -> Array:

@@ -15,7 +15,7 @@ from weightwidget.detail.tiles import extreme, profile, tile
 from weightwidget.sources.base import TensorRef
 from weightwidget.summary.cancel import Cancelled
 from weightwidget.summary.record import TensorSummary
-from weightwidget.wire.overview import log_range
+from weightwidget.wire.histograms import log_range
 
 log = logging.getLogger(__name__)
 

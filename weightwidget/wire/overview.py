@@ -20,9 +20,11 @@ from safetensors.torch import save as save_safetensors
 
 from weightwidget.detail.matrix import default_axes, matrix_size
 from weightwidget.sources.base import WeightSource
+from weightwidget.summary.pooling import cell_starts, shrink, thumbnail_size
 from weightwidget.summary.record import TensorSummary
 from weightwidget.summary.table import stored_columns
 from weightwidget.summary.tree import members
+from weightwidget.wire.histograms import local_histogram, local_log_histogram
 
 BUDGET = 4_000_000
 """Bytes that the overview of any ordinary model stays under."""
@@ -267,7 +269,7 @@ class OverviewPacker:
                 continue
             height, width = thumbnail_size(full[0], full[1], self.detail.thumbnail)
             if height * width and record.thumbnail is not None:
-                thumbnails.append(pool_magnitude(record.thumbnail, height, width).ravel())
+                thumbnails.append(shrink(record.thumbnail, height, width).ravel())
             if self.detail.profile and len(ref.shape) > 1:
                 for norms in (record.row_norms, record.column_norms):
                     if norms is None:
@@ -316,25 +318,6 @@ def pack_names(names: Sequence[str]) -> list[tuple[int, str]]:
     return packed
 
 
-def thumbnail_size(height: int, width: int, side: int) -> tuple[int, int]:
-    """Rows and columns of the thumbnail of a matrix. Vectors get a strip of eight times the length."""
-    if side == 0:
-        return 0, 0
-    return (1, min(width, 8 * side)) if height == 1 else (min(height, side), min(width, side))
-
-
-def pool_magnitude(cells: Array, height: int, width: int) -> Array:
-    """Make a picture smaller, keeping the element of largest magnitude, with its sign; NaN wins over all."""
-    for axis, size in ((0, height), (1, width)):
-        if cells.shape[axis] == size:
-            continue
-        starts = np.arange(size) * cells.shape[axis] // size
-        low = np.minimum.reduceat(cells, starts, axis)
-        high = np.maximum.reduceat(cells, starts, axis)
-        cells = np.where(-low > high, low, high)
-    return cells
-
-
 def within_bfloat16(values: Array) -> Array:
     """Values as float32; finite ones that bfloat16 cannot hold become its largest, for they are not infinite."""
     top = float(torch.finfo(torch.bfloat16).max)
@@ -345,40 +328,4 @@ def pool_largest(values: Array, size: int) -> Array:
     """At most ``size`` values, each the largest of its stretch; their number is min(len(values), size)."""
     if len(values) <= size:
         return values
-    return np.maximum.reduceat(values, np.arange(size) * len(values) // size)
-
-
-def local_histogram(record: TensorSummary, bins: int) -> Array:
-    """Counts over the robust range, then its two edges, then the finite weights below and above."""
-    finite = record.finite
-    if finite == 0:
-        return np.full(bins + 4, np.nan)
-    low, high = record.robust_range()
-    counts, _ = record.histogram(bins, (low, high))
-    below = float(record.sketch.count_between(-np.inf, np.nextafter(low, -np.inf))) if record.min < low else 0.0
-    return _with_tails(counts, (low, high), finite, below)
-
-
-def local_log_histogram(record: TensorSummary, bins: int) -> Array:
-    """As `local_histogram`, of log10 |w|; zeros and non-finite weights are in no bin and no tail."""
-    finite = record.finite
-    if finite == record.zeros:
-        return np.full(bins + 4, np.nan)
-    top = np.log10(max(abs(record.min), abs(record.max)))
-    counts, edges = record.log_magnitude_histogram(bins, log_range(record))
-    return _with_tails(counts, (edges[0], edges[-1]), finite - record.zeros, None if edges[-1] >= top else 0.0)
-
-
-def log_range(record: TensorSummary) -> tuple[float, float]:
-    """Range of log10 |w| that is shown by default: from the magnitudes' 0.1 % quantile up to the largest."""
-    counts, edges = record.log_magnitude_histogram(512, None)
-    share = np.cumsum(counts) / max(counts.sum(), 1)
-    low = edges[int(np.searchsorted(share, 0.001))]
-    high = edges[-1]
-    return (float(low), float(high)) if high > low else (float(low) - 0.5, float(high) + 0.5)
-
-
-def _with_tails(counts: Array, edges: tuple[float, float], total: float, below: float | None) -> Array:
-    outside = max(0.0, float(total) - float(counts.sum()))
-    low_tail = outside if below is None else min(below, outside)
-    return np.concatenate([counts, edges, [low_tail, outside - low_tail]])
+    return np.maximum.reduceat(values, cell_starts(size, len(values))[:-1])
