@@ -278,6 +278,15 @@ def test_a_long_scan_goes_on_in_the_background_and_can_be_cancelled():
     explorer.close()
 
 
+def test_the_view_can_cancel_the_scan():
+    many = {f"layer.{k}.weight": torch.randn(700, 1100) for k in range(24)}
+    explorer = WeightExplorer(many, patience=0)
+    explorer._on_message(explorer, {"cancel": "scan"}, [])
+    explorer.wait(10)
+    assert explorer.status == "cancelled"
+    explorer.close()
+
+
 def test_wait_times_out_with_the_progress():
     many = {f"layer.{k}.weight": torch.randn(900, 1100) for k in range(24)}
     explorer = WeightExplorer(many, patience=0)

@@ -197,12 +197,19 @@ function readout(store: Store, state: HistogramState, brush: BrushState): HTMLEl
 
 /** Both ends: with all their digits if they have few (they were read off the screen, or typed), else in short. */
 function rangeTexts([low, high]: Range): [string, string] {
-  const step = (high - low) / 100;
-  const text = (value: number): string =>
-    Number(value.toPrecision(5)) === value || !(step > 0)
+  const step = isOpen(low) || isOpen(high) ? 0 : (high - low) / 100;
+  const text = (value: number): string => {
+    if (isOpen(value)) return value > 0 ? "∞" : "−∞";
+    return Number(value.toPrecision(5)) === value || !(step > 0)
       ? formatTrimmed(value, 5)
       : formatToStep(value, step);
+  };
   return [text(low), text(high)];
+}
+
+/** Python's infinite ends arrive as the largest float: messages hold no infinities. */
+function isOpen(value: number): boolean {
+  return Math.abs(value) >= Number.MAX_VALUE;
 }
 
 /** Where an interval ends that only one number was typed for: at the smallest or the largest weight. */

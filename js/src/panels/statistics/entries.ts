@@ -50,6 +50,7 @@ function identity(overview: Overview, row: number, path: string): Entry[] {
     const shape = formatShape(overview.shape(row));
     found.push({
       ...fact("shape", "size of each axis, in elements", shape),
+      width: overview.shape(row).length > 2 ? "long" : undefined,
       copied: [["shape", overview.shape(row).join("×") || "scalar"]],
     });
     found.push(fact("dtype", "stored type", overview.dtype(row)));
