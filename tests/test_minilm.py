@@ -11,7 +11,7 @@ import scipy.stats
 import torch
 from safetensors.torch import load_file
 
-from weightwidget import WeightExplorer, open_weights, summarize
+from weightwidget import WeightExplorer, open_weights, spectrum, summarize
 from weightwidget.detail.tiles import tile
 from weightwidget.wire.overview import BUDGET, OverviewPacker
 
@@ -116,6 +116,27 @@ def test_the_giant_weight_is_named_and_seen_at_every_level(path):
         at = ((AT[0] >> level) % 256, (AT[1] >> level) % 256)
         assert pixels[at] == np.float32(record.max), level
     source.close()
+
+
+# From WeightWatcher 0.7.7: alpha, distance, values in the tail, stable rank.
+WEIGHTWATCHER = {
+    "embeddings.position_embeddings": (1.5520, 0.1184, 284, 7.727),
+    "encoder.layer.0.attention.self.query": (2.4597, 0.0843, 82, 35.816),
+    "encoder.layer.0.output.dense": (3.2479, 0.0323, 65, 18.909),
+    "encoder.layer.4.attention.self.value": (8.4437, 0.1108, 9, 41.407),
+    "encoder.layer.5.intermediate.dense": (3.5088, 0.0545, 45, 33.218),
+    "pooler.dense": (12.3549, 0.1352, 16, 98.695),
+}
+
+
+@pytest.mark.parametrize("layer", WEIGHTWATCHER)
+def test_power_laws_are_those_of_weightwatcher(state, layer):
+    found = spectrum(state[f"{layer}.weight"])
+    alpha, distance, tail, stable_rank = WEIGHTWATCHER[layer]
+    assert found.alpha == pytest.approx(alpha, abs=6e-5)
+    assert found.alpha_distance == pytest.approx(distance, abs=6e-5)
+    assert found.alpha_tail == tail
+    assert found.stable_rank == pytest.approx(stable_rank, abs=6e-4)
 
 
 def test_the_overview_is_small_and_holds_the_giant(path):

@@ -3,6 +3,7 @@
 ``WeightExplorer(model)`` in a cell shows a layer tree linked to heatmap, histogram and filter panels.
 """
 
+from weightwidget.detail.spectrum import Spectrum, spectrum
 from weightwidget.explorer import WeightExplorer
 from weightwidget.sources import open_weights
 from weightwidget.sources.base import WeightFileError
@@ -12,4 +13,13 @@ from weightwidget.summary.summarize import summarize
 
 __version__ = "0.1.0"
 
-__all__ = ["ModelSummary", "TensorSummary", "WeightExplorer", "WeightFileError", "open_weights", "summarize"]
+__all__ = [
+    "ModelSummary",
+    "Spectrum",
+    "TensorSummary",
+    "WeightExplorer",
+    "WeightFileError",
+    "open_weights",
+    "spectrum",
+    "summarize",
+]
