@@ -42,7 +42,7 @@ function axisControl(state: HeatmapState, matrix: MatrixInfo, axis: number): HTM
   const select = h("select", { "aria-label": `axis ${axis}` });
   for (const [value, text] of Object.entries(PARTS)) select.append(h("option", { value }, text));
   select.value = partOf(matrix, axis);
-  select.addEventListener("change", () => draw(state, matrix, axis, select.value as Part));
+  select.addEventListener("change", () => draw(state, axis, select.value as Part));
   const label = h("span", { class: "ww-soft" }, `axis ${axis} (${formatCount(size)})`);
   const control = h("span", { class: "ww-hm-axis" }, label, select);
   if (partOf(matrix, axis) === "step" && size > 1) {
@@ -66,7 +66,10 @@ function axisControl(state: HeatmapState, matrix: MatrixInfo, axis: number): HTM
   return control;
 }
 
-function draw(state: HeatmapState, matrix: MatrixInfo, axis: number, part: Part): void {
+function draw(state: HeatmapState, axis: number, part: Part): void {
+  // As it is now: the controls outlive the position that they were built at.
+  const matrix = state.matrix.peek();
+  if (!matrix) return;
   const now = matrix.shape.map((_, other) => (other === axis ? part : partOf(matrix, other)));
   const list = (wanted: Part): number[] => now.flatMap((own, other) => (own === wanted ? [other] : []));
   const axes = { rows: list("rows"), cols: list("cols") };

@@ -62,6 +62,7 @@ const SMALLEST_DECADE: Record<string, number> = { float64: -324 };
 export function histogramState(store: Store): HistogramState {
   const scale = signal<Scale>("value");
   const pixels = signal(0);
+  /** Of which tensor, on which axis. */
   const chosen = signal<{ of: string; view: Range } | null>(null);
   const known = signal<Known | null>(null);
   const fault = signal<{ of: string; message: string } | null>(null);
@@ -69,6 +70,9 @@ export function histogramState(store: Store): HistogramState {
   const named = signal<{ of: string; view: Range } | null>(null);
 
   const row = store.selectedRow;
+  /** What a chosen view belongs to: it outlives a change of the weights, as in training. */
+  const place = computed(() => `${scale.value} ${store.traits.selected.value}`);
+  const zoomedTo = computed(() => (chosen.value?.of === place.value ? chosen.value.view : null));
   /** Changes when the weights do, so that nothing is shown of weights that are gone. */
   const weights = computed(() => {
     const overview = store.overview.value;
@@ -101,7 +105,7 @@ export function histogramState(store: Store): HistogramState {
     return scale.value === "value" && /^(u?int|bool)/.test(dtype);
   });
   const grid = computed<Grid | null>(() => {
-    const view = (chosen.value?.of === of.value ? chosen.value?.view : null) ?? home.value;
+    const view = home.value && (zoomedTo.value ?? home.value);
     return view && gridFor(view, pixels.value, integers.value);
   });
   const view = computed<Range | null>(() => grid.value?.range ?? null);
@@ -154,7 +158,7 @@ export function histogramState(store: Store): HistogramState {
   });
 
   const show = (next: Range | null): void => {
-    chosen.value = next && next[0] < next[1] ? { of: of.peek(), view: next } : null;
+    chosen.value = next && next[0] < next[1] ? { of: place.peek(), view: next } : null;
   };
 
   return {
@@ -165,7 +169,7 @@ export function histogramState(store: Store): HistogramState {
     pixels,
     view,
     zoomed: computed(() => {
-      const range = chosen.value?.of === of.value ? chosen.value?.view : null;
+      const range = zoomedTo.value;
       return Boolean(range && home.value && !(range[0] === home.value[0] && range[1] === home.value[1]));
     }),
     limits,
