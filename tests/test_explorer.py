@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import subprocess
+import sys
+import threading
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -296,11 +301,185 @@ def test_wait_times_out_with_the_progress():
 
 
 def test_closing_ends_the_threads(net):
-    import threading
-
     before = set(threading.enumerate())
     explorer = WeightExplorer(net).wait()
     explorer.close()
+    await_end_of(before)
+
+
+def test_a_trait_that_there_is_not_is_refused(net):
+    with pytest.raises(TypeError, match="colour_map"):
+        WeightExplorer(net, colour_map="grey")
+
+
+def test_a_constructor_that_fails_or_is_interrupted_leaves_nothing_running():
+    many = {f"layer.{k}.weight": torch.randn(700, 1100) for k in range(24)}
+    before = set(threading.enumerate())
+    with pytest.raises(TraitError):
+        WeightExplorer(many, selected="nowhere")
+
+    class Interrupted(WeightExplorer):
+        def _wait_if_soon(self, *_given: object) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Interrupted(many)
+    await_end_of(before)
+
+
+@pytest.mark.parametrize("given", [3, None, ("a", "b"), (1, 2, 3), (2, 1), (math.nan, 1)])
+def test_facets_are_pairs_in_order(explorer, given: object):
+    with pytest.raises(TraitError, match="facet 'std'"):
+        explorer.facets = {"std": given}
+    assert explorer.facets == {}
+
+
+@pytest.mark.parametrize("given", [(1, 2), (8, 0, 0, 0), (-1, 0, 0, 0), ("a", 0, 0, 0), (0.5, 0, 0, 0)])
+def test_an_index_that_does_not_fit_is_refused(explorer, given: tuple[object, ...]):
+    with pytest.raises(TraitError, match="index"):
+        explorer.index = given
+    explorer.index = (7, 2, 4, 4)
+    assert explorer.index == (7, 2, 4, 4)
+
+
+@pytest.mark.parametrize("given", [(-5, 2, 0, 3), (0, 0, 0, 1), (3, 1, 0, 3)])
+def test_a_window_that_shows_nothing_is_refused(explorer, given: tuple[int, ...]):
+    with pytest.raises(TraitError, match="window"):
+        explorer.window = given
+
+
+def test_an_observer_may_use_the_summary_and_refresh(explorer):
+    seen = []
+
+    def look(change) -> None:
+        if change["new"] == "ready" and len(seen) < 2:
+            seen.append(len(explorer.summary))
+            explorer.refresh()
+
+    explorer.observe(look, "status")
+    explorer.refresh()
+    explorer.wait(20)
+    assert seen == [6, 6]
+    assert explorer.status == "ready"
+
+
+def test_an_observer_that_raises_does_not_end_the_scan(explorer):
+    def fail(_change: object) -> None:
+        raise ZeroDivisionError
+
+    explorer.observe(fail, "progress")
+    with pytest.raises(ZeroDivisionError):
+        explorer.refresh()
+    explorer.wait(20)
+    assert explorer.status == "ready"
+    assert explorer.progress == 1.0
+
+
+def test_refreshing_from_several_threads():
+    explorer = WeightExplorer({f"layer.{k}.weight": torch.randn(300, 500) for k in range(12)}, patience=0)
+    threads = [threading.Thread(target=explorer.refresh) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in threads)
+    explorer.wait(30)
+    assert explorer.status == "ready"
+    assert len(explorer.summary) == 12
+    explorer.close()
+
+
+def test_refresh_sees_layers_that_were_converted_exchanged_and_removed(explorer, net):
+    net.half()
+    net.fc1 = nn.Linear(5, 3)
+    explorer.selected = "fc2.weight"
+    with pytest.raises(ValueError, match=r"float32.*float16"):
+        explorer.source.tensors["fc2.weight"].read()
+    explorer.refresh()
+    assert explorer.selected == "fc2.weight"
+    assert explorer.summary["fc2.weight"].dtype == "float16"
+    assert explorer.summary["fc1.weight"].shape == (3, 5)
+    del net.fc2
+    explorer.refresh()
+    assert explorer.selected == "conv.weight"
+    assert "fc2.weight" not in explorer.visible
+
+
+def test_refresh_reads_a_file_that_was_written_again(tmp_path: Path):
+    path = tmp_path / "model.safetensors"
+    save_file({"w": torch.ones(30, 50)}, path)
+    explorer = WeightExplorer(path)
+    save_file({"w": torch.zeros(30, 50)}, path)
+    assert explorer.refresh().summary["w"].max == 0.0
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        explorer.refresh()
+    assert explorer.summary["w"].max == 0.0
+    explorer.close()
+
+
+def test_a_source_that_was_given_stays_open_and_keeps_its_name(net):
+    source = weightwidget.open_weights(net)
+    first, second = WeightExplorer(source, name="first"), WeightExplorer(source)
+    assert (first.source.name, second.source.name, source.name) == ("first", "Net", "Net")
+    first.close()
+    second.value_range = (-1, 1)
+    assert len(second.selection.values) == 600
+    second.close()
+    assert source.tensors["fc1.weight"].read().shape == (12, 24)
+
+
+def test_after_closing(net):
+    explorer = WeightExplorer(net)
+    summary = explorer.summary
+    explorer.close()
+    explorer.close()
+    assert explorer.wait(1).summary is summary
+    explorer._on_message(explorer, {"id": "1", "kind": "cell"}, [])
+    with pytest.raises(RuntimeError, match="closed"):
+        explorer.refresh()
+
+
+def test_closing_during_the_scan_keeps_what_was_found():
+    many = {f"layer.{k}.weight": torch.randn(700, 1100) for k in range(24)}
+    explorer = WeightExplorer(many, patience=0)
+    explorer.close()
+    explorer.wait(10)
+    assert explorer.status == "cancelled"
+    assert not explorer.summary.errors
+
+
+def test_a_closed_explorer_is_collected(net):
+    explorer = WeightExplorer(net).wait()
+    chart = explorer.charts.trend()
+    chart.close()
+    chart.close()
+    gone = weakref.ref(explorer)
+    before = set(threading.enumerate()) - {explorer._follower}
+    explorer.close()
+    del explorer, chart
+    await_end_of(before)
+    gc.collect()
+    assert gone() is None
+
+
+def test_values_at_the_end_of_float64_are_shown():
+    top = torch.full((30, 50), 1.7e308, dtype=torch.float64)
+    explorer = WeightExplorer({"same": top, "both": torch.cat([top, -top])})
+    assert explorer.status == "ready"
+    low, high = explorer.summary["same"].robust_range()
+    assert low < 1.7e308 < high < math.inf
+    explorer.close()
+
+
+def test_importing_brings_no_data_frames_along():
+    code = "import sys, weightwidget; print({'pandas', 'bqplot', 'sidecar', 'scipy', 'transformers'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def await_end_of(before: set[threading.Thread]) -> None:
+    """Wait until there are no threads but those."""
     end = time.monotonic() + 10
     while time.monotonic() < end and set(threading.enumerate()) - before:
         time.sleep(0.01)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import operator
 import sys
 import threading
 import time
@@ -16,10 +17,9 @@ import traitlets as t
 from weightwidget.detail.matrix import check_axes
 from weightwidget.detail.pixels import Aggregate
 from weightwidget.detail.selection import Selection, select
-from weightwidget.outputs.charts import Charts
-from weightwidget.outputs.sidebar import open_sidebar
 from weightwidget.sources import open_weights
 from weightwidget.sources.base import TensorRef, WeightSource
+from weightwidget.sources.source import ListedSource
 from weightwidget.summary.filtering import TensorFilter
 from weightwidget.summary.model import ModelSummary
 from weightwidget.summary.record import TensorSummary
@@ -31,6 +31,8 @@ from weightwidget.wire.overview import OverviewPacker
 if TYPE_CHECKING:
     import pandas as pd
     from sidecar import Sidecar
+
+    from weightwidget.outputs.charts import Charts
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +65,8 @@ class WeightExplorer(anywidget.AnyWidget):
     ----------
     obj
         Whatever `weightwidget.open_weights` takes: a ``torch.nn.Module``, a state dict (nested too), a path to a
-        ``.safetensors``, ``.pt`` or ``.pth`` file, or to a folder or index of sharded safetensors.
+        ``.safetensors``, ``.pt`` or ``.pth`` file, or to a folder or index of sharded safetensors. A source that
+        `open_weights` gave stays the caller's to close.
     name
         What to call it; by default what the source is called.
     detail
@@ -89,7 +92,8 @@ class WeightExplorer(anywidget.AnyWidget):
     window : (int, int, int, int) or None
         Visible part of the heatmap in elements: first row, end row, first column, end column; None shows all.
     index : tuple of int
-        Position on every axis of the selected tensor; the entries of drawn axes do not matter.
+        Position on every axis of the selected tensor, or ``()`` for its beginning; the entries of drawn axes do
+        not matter.
     drawn_axes : dict or None
         ``{"rows": [axes], "cols": [axes]}`` of the selected tensor; axes listed together are flattened. None draws
         the first axis against all others.
@@ -109,13 +113,14 @@ class WeightExplorer(anywidget.AnyWidget):
     Raises
     ------
     TypeError
-        If `obj` is nothing that `open_weights` takes.
+        If `obj` is nothing that `open_weights` takes, or there is no trait of a name.
     WeightFileError
         If a file is missing, damaged or refused.
     """
 
-    _esm = STATIC / "widget.js"
-    _css = STATIC / "widget.css"
+    # As text: a path would be watched by anywidget, for good and on behalf of every explorer ever made.
+    _esm = (STATIC / "widget.js").read_text("utf-8")
+    _css = (STATIC / "widget.css").read_text("utf-8")
 
     _overview = t.Bytes().tag(sync=True)
     _message = t.Unicode().tag(sync=True)
@@ -141,56 +146,77 @@ class WeightExplorer(anywidget.AnyWidget):
     source: WeightSource = None  # type: ignore[assignment]
     _handlers: Handlers | None = None
     _scan: Scan | None = None
+    _follower: threading.Thread | None = None
     _summary: ModelSummary | None = None
     _closed = False
 
     def __init__(
         self, obj: Any, *, name: str | None = None, detail: int = 64, patience: float = PATIENCE, **traits: Any
     ) -> None:
-        self.source = open_weights(obj)
-        if name is not None:
-            self.source.name = name
-        self._packer = OverviewPacker(self.source, detail)
-        self._filter = TensorFilter(self.source)
+        unknown = sorted(set(traits) - set(self.trait_names()))
+        if unknown:
+            raise TypeError(f"WeightExplorer has no trait {unknown[0]!r}")
+        self._obj, self._name, self._detail = obj, name, operator.index(detail)
         self._done = threading.Event()
-        super().__init__(_overview=self._packer.pack({}))
-        self._handlers = Handlers(self, self.send)
-        self.on_msg(self._on_message)
-        self.selected = traits.pop("selected", self._first_matrix())
-        for trait, value in traits.items():
-            setattr(self, trait, value)
-        self._update_visible()
-        self._start_scan(patience)
+        self._starting = threading.Lock()
+        try:
+            self._take(self._open())
+            super().__init__(_overview=self._packer.pack({}))
+            self._handlers = Handlers(self, self.send)
+            self.on_msg(self._on_message)
+            self.selected = traits.pop("selected", self._first_matrix())
+            for trait, value in traits.items():
+                setattr(self, trait, value)
+            self._update_visible()
+            self._start_scan(patience, self._done)
+        except BaseException:  # an interrupt too: nobody would hold what is to be closed
+            self.close()
+            raise
+
+    def _open(self) -> tuple[WeightSource, OverviewPacker, TensorFilter]:
+        source = open_weights(self._obj, name=self._name)
+        if source is self._obj and self._name is not None:
+            # The caller's source keeps its own name.
+            source = ListedSource(self._name, source.tensors.values(), source.modules, source.skipped)
+        return source, OverviewPacker(source, self._detail), TensorFilter(source)
+
+    def _take(self, opened: tuple[WeightSource, OverviewPacker, TensorFilter]) -> None:
+        self.source, self._packer, self._filter = opened
 
     # -- the scan -------------------------------------------------------------------------------------------------
 
-    def _start_scan(self, patience: float) -> None:
+    def _start_scan(self, patience: float, done: threading.Event) -> None:
         scan = self._scan = Scan(self.source, thumbnail=max(self._packer.detail.thumbnail, 8))
         self._summary = None
-        self._done.clear()
-        self.set_trait("status", "scanning")
-        self.set_trait("progress", 0.0)
-        if self.selected:
-            scan.prioritise(self.selected)
-        scan.start()
-        threading.Thread(target=self._follow, args=(scan,), name="weightwidget-follow", daemon=True).start()
-        self._wait_if_soon(scan, patience)
+        thread = self._follower = threading.Thread(
+            target=self._follow, args=(scan, done), name="weightwidget-follow", daemon=True
+        )
+        try:
+            self.set_trait("status", "scanning")
+            self.set_trait("progress", 0.0)
+            if self.selected:
+                scan.prioritise(self.selected)
+        finally:  # whatever an observer raises: somebody may already wait for the end
+            scan.start()
+            thread.start()
+        self._wait_if_soon(scan, done, patience)
 
-    def _wait_if_soon(self, scan: Scan, patience: float) -> None:
+    @staticmethod
+    def _wait_if_soon(scan: Scan, done: threading.Event, patience: float) -> None:
         """Wait for the scan, but no longer than it takes to see that it will outlast the patience."""
         started = time.monotonic()
-        while not self._done.wait(PROGRESS_INTERVAL):
+        while not done.wait(PROGRESS_INTERVAL):
             elapsed = time.monotonic() - started
             if elapsed >= patience or (elapsed >= FIRST_LOOK and elapsed > patience * scan.progress):
                 return
 
-    def _follow(self, scan: Scan) -> None:
+    def _follow(self, scan: Scan, done: threading.Event) -> None:
         """Report a scan's progress, and send what it found so far ever more rarely."""
         started = time.monotonic()
         next_overview = FIRST_OVERVIEW
         try:
             while not scan.wait(PROGRESS_INTERVAL):
-                self.set_trait("progress", scan.progress)
+                self._tell("progress", scan.progress)
                 begun = time.monotonic()
                 if begun - started > next_overview:
                     self._overview = self._packer.pack(scan.results)
@@ -200,18 +226,27 @@ class WeightExplorer(anywidget.AnyWidget):
         except Exception as error:  # whatever it is, the view must say that it ended
             log.exception("the scan of %s failed", self.source.name)
             self._message = f"the scan failed: {message_of(error)}"
-            self.set_trait("status", "failed")
+            self._tell("status", "failed")
         finally:
-            self._done.set()
+            done.set()
 
     def _finish(self, scan: Scan) -> None:
-        if scan is not self._scan or self._closed:
-            return  # overtaken by a refresh, or closed
-        self._summary = scan.summary()
-        self._overview = self._packer.pack(self._summary.tensors, self._summary.modules)
-        self._update_visible()
-        self.set_trait("progress", scan.progress)
-        self.set_trait("status", scan.status)
+        if scan is not self._scan:
+            return  # overtaken by a refresh
+        summary = self._summary = scan.summary()
+        if not self._closed:
+            self._overview = self._packer.pack(summary.tensors, summary.modules)
+        self._tell("visible", self._passing())
+        for trait, value in (("progress", scan.progress), ("status", scan.status)):
+            if scan is self._scan:  # an observer may have called `refresh`
+                self._tell(trait, value)
+
+    def _tell(self, trait: str, value: object) -> None:
+        """Set a trait from the thread that follows the scan; what an observer raises does not end that."""
+        try:
+            self.set_trait(trait, value)
+        except Exception:
+            log.exception("an observer of %r failed", trait)
 
     def wait(self, timeout: float | None = None) -> WeightExplorer:
         """Wait until the scan has ended.
@@ -231,9 +266,16 @@ class WeightExplorer(anywidget.AnyWidget):
         TimeoutError
             If the scan is still going on after `timeout`; it goes on.
         """
-        if not self._done.wait(timeout):
-            raise TimeoutError(f"the scan of {self.source.name} still goes on ({self.progress:.0%} done)")
-        return self
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            scan, done = self._scan, self._done
+            # An observer that the following thread calls cannot wait for that thread.
+            waits_for_itself = threading.current_thread() is self._follower and scan is not None
+            ended = scan.wait if scan is not None and waits_for_itself else done.wait
+            if not ended(None if end is None else max(0.0, end - time.monotonic())):
+                raise TimeoutError(f"the scan of {self.source.name} still goes on ({self.progress:.0%} done)")
+            if done is self._done:  # else a refresh has started another scan
+                return self
 
     def cancel(self) -> None:
         """Stop the scan. What was summarised stays; `refresh` starts again."""
@@ -241,11 +283,51 @@ class WeightExplorer(anywidget.AnyWidget):
             self._scan.cancel()
 
     def refresh(self) -> WeightExplorer:
-        """Read all weights again, after training on or editing them, and show them as they are now."""
-        self.cancel()
-        self._done.wait()
-        self._start_scan(PATIENCE)
+        """Read all weights again, after training on or editing them, and show them as they are now.
+
+        What was given to the constructor is opened anew: layers may have been exchanged or converted, files
+        written again.
+
+        Returns
+        -------
+        WeightExplorer
+            Itself.
+
+        Raises
+        ------
+        RuntimeError
+            If the explorer is closed.
+        WeightFileError
+            If a file is gone or damaged; what is shown then stays.
+        """
+        if self._closed:
+            raise RuntimeError("the explorer is closed: make a new one")
+        opened = self._open()
+        while True:
+            self.cancel()
+            done = self._done
+            if threading.current_thread() is not self._follower:
+                done.wait()
+            with self._starting:
+                if done is self._done:  # else another thread was quicker
+                    done = self._done = threading.Event()
+                    break
+        try:
+            self._show_again(opened)
+        finally:
+            self._start_scan(PATIENCE, done)
         return self
+
+    def _show_again(self, opened: tuple[WeightSource, OverviewPacker, TensorFilter]) -> None:
+        before = listing(self.source)
+        self._take(opened)
+        if listing(self.source) == before:
+            return
+        self._overview = self._packer.pack({})
+        if self.selected in self.source.tensors or self.selected in self._packer.modules:
+            self._on_selected(None)
+        else:
+            self.selected = self._first_matrix()
 
     def close(self) -> None:
         """Stop the scan, close the files and remove the widget from the notebook."""
@@ -254,8 +336,11 @@ class WeightExplorer(anywidget.AnyWidget):
         if self._handlers is not None:
             self._handlers.close()
         super().close()
-        if self.source is not None:
+        if self._scan is not None:
+            self._scan.wait(1.0)  # it ends with the block that it is at, and should not find the files closed
+        if self.source is not None and self.source is not self._obj:
             self.source.close()
+        self._obj = None
 
     # -- what is known of the weights -----------------------------------------------------------------------------
 
@@ -263,9 +348,12 @@ class WeightExplorer(anywidget.AnyWidget):
     def summary(self) -> ModelSummary:
         """The records of all tensors and, merged, of all modules. Waits for the scan."""
         self.wait()
-        if self._summary is None:
-            raise RuntimeError(f"the scan ended as {self.status!r}: {self._message or 'call refresh()'}")
-        return self._summary
+        summary, scan = self._summary, self._scan
+        if summary is None:
+            if scan is None:
+                raise RuntimeError("the explorer was closed before its scan began")
+            summary = scan.summary()
+        return summary
 
     def to_frame(self) -> pd.DataFrame:
         """All statistics as a pandas data frame, one row a tensor, indexed by name. Waits for the scan."""
@@ -301,6 +389,8 @@ class WeightExplorer(anywidget.AnyWidget):
     @property
     def charts(self) -> Charts:
         """Linked bqplot charts beside the explorer."""
+        from weightwidget.outputs.charts import Charts  # bqplot brings pandas along: not before it is needed
+
         return Charts(self)
 
     def sidebar(self, title: str | None = None) -> Sidecar:
@@ -316,6 +406,8 @@ class WeightExplorer(anywidget.AnyWidget):
         Sidecar
             Its ``close()`` closes the panel and leaves the explorer as it is.
         """
+        from weightwidget.outputs.sidebar import open_sidebar
+
         return open_sidebar(self, title or self.source.name)
 
     def ref(self, path: str) -> TensorRef | None:
@@ -324,9 +416,10 @@ class WeightExplorer(anywidget.AnyWidget):
 
     def record(self, path: str) -> TensorSummary | None:
         """The record of the tensor or module of that path, None while it is not summarised."""
-        if self._summary is not None:
-            return self._summary.tensors.get(path) or self._summary.modules.get(path)
-        return self._scan.results.get(path) if self._scan else None
+        summary, scan = self._summary, self._scan  # a refresh in another thread may exchange them
+        if summary is not None:
+            return summary.tensors.get(path) or summary.modules.get(path)
+        return scan.results.get(path) if scan else None
 
     def __repr__(self) -> str:
         """Name, size and state: what hosts without widgets show."""
@@ -361,6 +454,29 @@ class WeightExplorer(anywidget.AnyWidget):
             raise t.TraitError(f"drawn_axes: {message_of(error)}") from None
         return {"rows": list(checked["rows"]), "cols": list(checked["cols"])}
 
+    @t.validate("index")
+    def _check_index(self, proposal: dict[str, Any]) -> tuple[int, ...]:
+        given = proposal["value"]
+        ref = self.ref(self.selected)
+        if not given or ref is None:
+            return ()
+        try:
+            index = tuple(operator.index(at) for at in given)
+        except TypeError:
+            raise t.TraitError(f"index: positions on the axes are whole numbers: {given!r}") from None
+        if len(index) != len(ref.shape) or any(
+            not 0 <= at < max(size, 1) for at, size in zip(index, ref.shape, strict=True)
+        ):
+            raise t.TraitError(f"index: there is no position {index} in {ref.name!r} of shape {ref.shape}")
+        return index
+
+    @t.validate("window")
+    def _check_window(self, proposal: dict[str, Any]) -> tuple[int, int, int, int] | None:
+        window: tuple[int, int, int, int] | None = proposal["value"]
+        if window is not None and not (0 <= window[0] < window[1] and 0 <= window[2] < window[3]):
+            raise t.TraitError(f"window: first row, end row, first column, end column, not {window}")
+        return window
+
     @t.validate("value_range")
     def _check_value_range(self, proposal: dict[str, Any]) -> tuple[float, float] | None:
         given = proposal["value"]
@@ -377,8 +493,13 @@ class WeightExplorer(anywidget.AnyWidget):
         for key, given in proposal["value"].items():
             if key not in STATISTICS:
                 raise t.TraitError(f"no statistic {key!r}; there are {', '.join(STATISTICS)}")
-            low, high = given
-            checked[key] = (finite(float(low)), finite(float(high)))
+            try:
+                low, high = (float(end) for end in given)
+            except (TypeError, ValueError):
+                raise t.TraitError(f"the facet {key!r} is a pair of numbers (low, high), not {given!r}") from None
+            if not low <= high:
+                raise t.TraitError(f"the facet {key!r} goes from the lower to the higher value, not {low} to {high}")
+            checked[key] = (finite(low), finite(high))
         return checked
 
     @t.observe("selected")
@@ -394,13 +515,22 @@ class WeightExplorer(anywidget.AnyWidget):
         self._update_visible()
 
     def _update_visible(self) -> None:
-        records = self._summary.tensors if self._summary else (self._scan.results if self._scan else {})
-        self.set_trait("visible", self._filter.visible(self.query, self.facets, records))
+        self.set_trait("visible", self._passing())
+
+    def _passing(self) -> list[str]:
+        summary, scan = self._summary, self._scan
+        records = summary.tensors if summary is not None else (scan.results if scan else {})
+        return self._filter.visible(self.query, self.facets, records)
 
     def _first_matrix(self) -> str:
         refs = self.source.tensors.values()
         first = next((ref for ref in refs if len(ref.shape) > 1), None) or next(iter(refs))
         return first.name
+
+
+def listing(source: WeightSource) -> list[tuple[str, tuple[int, ...], str, str]]:
+    """What a view lists of the tensors of a source before any is read."""
+    return [(ref.name, ref.shape, ref.dtype, ref.role) for ref in source.tensors.values()]
 
 
 def finite(value: float) -> float:

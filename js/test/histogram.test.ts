@@ -417,6 +417,17 @@ test("the table has all digits when it is copied, and one line a value", () => {
   assert.equal(copied.get("kind"), "a b c");
   assert.equal(copied.get("argmin"), "[3, 10]");
   assert.equal(copied.get("min"), "-9");
+  const column = (key: string): ArrayLike<number> =>
+    key === "std" ? Float64Array.of(Math.fround(0.1)) : key === "l2" ? [2.4e-200 / 7] : overview.column(key);
+  const fine = entries({ ...overview, column } as Overview, 0, "a.weight").flatMap((entry) => entry.copied);
+  assert.deepEqual(
+    fine.filter(([key]) => key === "std" || key === "l2"),
+    [
+      ["std", "0.1"],
+      ["l2", "3.4285714e-201"],
+    ],
+    "digits beyond those of the float32 that came would be made up",
+  );
   assert.equal(copied.get("shape"), "10×11");
   const zeros = shown.find(({ label }) => label === "exact zeros");
   assert.equal(zeros?.text, "7 (6.36\u2009%)");

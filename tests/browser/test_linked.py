@@ -120,6 +120,17 @@ def test_zooming_the_histogram_bins_anew(open_dev):
     assert second["range"][1] - second["range"][0] < first["range"][1] - first["range"][0]
 
 
+def test_a_number_that_is_none_is_marked(open_dev):
+    page = open_dev("cnn")
+    low = page.panel("histogram").get_by_label("lowest brushed value")
+    low.fill("abc")
+    low.press("Enter")
+    expect(low).to_have_attribute("aria-invalid", "true")
+    low.fill("0.01")
+    low.press("Enter")
+    expect(low).not_to_have_attribute("aria-invalid", "true")
+
+
 def test_non_finite_weights_have_bins(open_dev):
     page = open_dev("edge", selected="nonfinite.some")
     for label in ("NaN", "+Inf", "−Inf"):
@@ -244,6 +255,33 @@ def test_axes_of_a_convolution_are_chosen_and_stepped_through(open_dev):
     slider.press("ArrowRight")
     page.wait_trait("index", "value[1] === 1")
     page.wait_sent("tile", "m => m.index[1] === 1 && !m.axes.cols.includes(1)")
+
+
+def test_a_position_outlasts_a_change_of_the_axes(open_dev):
+    page = open_dev("cnn", selected="conv2.weight")
+    axes = page.panel("heatmap").get_by_role("group", name="drawn axes")
+    axes.get_by_label("axis 1", exact=True).select_option("step")
+    number = axes.get_by_label("position on axis 1, as a number")
+    number.fill("3")
+    page.wait_trait("index", "value[1] === 3")
+    axes.get_by_label("axis 2", exact=True).select_option("rows")
+    page.wait_sent("tile", "m => m.index[1] === 3 && m.axes.rows.includes(2)")
+    expect(number).to_have_value("3")
+    assert page.trait("index")[1] == 3
+
+
+def test_stepping_from_cell_to_cell_moves_the_window(open_dev):
+    page = open_dev("cnn", selected="fc2.weight")
+    page.wait_sent("tile", "m => m.tensor === 'fc2.weight'")
+    plot = heatmap(page)
+    plot.focus()
+    plot.press("Shift+ArrowDown")
+    for _ in range(4):
+        plot.press("+")
+    before = page.wait_trait("window", "value !== null && value[3] - value[2] < 30")
+    assert before[2] > 0
+    plot.press("Shift+ArrowDown")
+    page.wait_trait("window", "value !== null && value[2] === 0")
 
 
 def test_colours_and_aggregates_are_traits(open_dev):

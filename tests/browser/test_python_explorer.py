@@ -93,6 +93,41 @@ def test_reading_again_shows_changed_weights(open_explorer, net):
     expect(page.panel("statistics")).to_contain_text("0.5")
 
 
+def test_a_zoom_and_a_brush_outlast_changed_weights(open_explorer, net):
+    page, kernel = open_explorer(net, selected="block.dense.weight", value_range=(0.01, 0.02))
+    panel = page.panel("histogram")
+    panel.get_by_role("button", name="zoom in").click()
+    page.panel("heatmap").get_by_role("button", name="zoom in (+)").click()
+    window = page.wait_trait("window", "value !== null")
+    expect(panel.get_by_role("button", name="show the robust range again")).to_be_enabled()
+    ends = panel.locator(".ww-hist-tails button")
+    before = [text.split()[-2:] for text in ends.all_inner_texts()]
+    with torch.no_grad():
+        net.block.dense.weight.mul_(1.01)
+    count = panel.locator(".ww-hist-count-text").inner_text()
+    kernel.explorer.refresh().wait()
+    kernel.push()
+    expect(panel.locator(".ww-hist-count-text")).not_to_have_text(count)
+    expect(panel.get_by_role("button", name="show the robust range again")).to_be_enabled()
+    assert [text.split()[-2:] for text in ends.all_inner_texts()] == before
+    assert page.trait("window") == window
+    assert kernel.explorer.value_range == (0.01, 0.02)
+
+
+def test_copying_what_tiles_round_says_so(open_explorer):
+    page, kernel = open_explorer({"long": torch.tensor([[2**53 + 1, -7]]), "float": torch.ones(2, 2)}, selected="long")
+    page.page.evaluate("() => Object.defineProperty(navigator, 'clipboard', { value: { writeText: async () => {} } })")
+    panel = page.panel("heatmap")
+    copy = panel.get_by_role("button", name="copy the visible weights")
+    copy.click()
+    expect(panel.locator(".ww-hm-status")).to_have_attribute("title", "copied 1 × 2 weights, rounded to float32")
+    kernel.explorer.selected = "float"
+    kernel.push()
+    expect(page.root.locator(".ww-facts")).to_contain_text("2 × 2")
+    copy.click()
+    expect(panel.locator(".ww-hm-status")).to_have_attribute("title", "copied 2 × 2 weights")
+
+
 def test_odd_tensors(open_explorer):
     odd = {
         "nan": torch.full((8, 8), torch.nan),

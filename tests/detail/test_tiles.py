@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from tests.detail.test_matrix import as_matrix, drawings, reference
 from weightwidget.detail.pixels import Aggregate
 from weightwidget.detail.tiles import PROFILE_SIZE, TILE_SIZE, extreme, profile, tile
+from weightwidget.sources import open_weights
 from weightwidget.summary.cancel import Cancelled
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -331,3 +332,12 @@ def test_torch_starts_no_threads_of_its_own() -> None:
     """On a busy machine they wait for each other a hundred times longer than they work."""
     done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_lazily_negated_tensor():
+    values = torch.randn(20, 30, dtype=torch.complex64)
+    negated = values.conj().imag
+    assert negated.is_neg()
+    source = open_weights({"w": negated})
+    drawn = tile(source.tensors["w"], None, [0, 0], [0, 0, 0, 0])
+    assert np.array_equal(drawn.values, -values.imag.numpy())

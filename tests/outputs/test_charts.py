@@ -67,3 +67,17 @@ def test_unknown_statistic_and_role_say_what_there_is(explorer):
         explorer.charts.trend("sdt")
     with pytest.raises(ValueError, match="roles=None"):
         explorer.charts.trend("std", roles=["mask"])
+
+
+def test_a_refresh_shows_in_the_chart():
+    model = nn.Sequential(nn.Linear(6, 5), nn.Linear(5, 4))
+    explorer = WeightExplorer(model)
+    chart = explorer.charts.trend("absmax")
+    with torch.no_grad():
+        model[0].weight[2, 3] = 42.0
+    del model[1]
+    explorer.refresh().wait(20)
+    assert chart.marks[1].y[0] == chart.marks[0].y[0] == 42.0
+    assert np.isnan(chart.marks[1].y[1])
+    chart.close()
+    explorer.close()

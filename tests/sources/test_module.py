@@ -308,3 +308,12 @@ def test_gpu_tensors_stay_on_the_gpu():
     ref = open_weights(model).tensors["conv1.weight"]
     assert ref.device == "cuda:0"
     assert ref.read().data_ptr() == model.conv1.weight.data_ptr()
+
+
+def test_a_tensor_that_was_converted_since_is_not_read_as_what_it_was():
+    layer = nn.Linear(5, 3)
+    source = open_weights(layer)
+    layer.weight.data = torch.ones(2, 4)
+    with pytest.raises(ValueError, match=r"\(3, 5\) when it was opened and is float32 \(2, 4\) now"):
+        source.tensors["weight"].read()
+    assert source.tensors["bias"].read().shape == (3,)

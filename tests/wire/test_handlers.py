@@ -208,3 +208,17 @@ def test_what_is_no_request_is_ignored(handling):
     handlers.receive({"id": "a-5", "kind": "count", "path": "block.b", "range": [0, 0]})
     assert replies.next()[0]["id"] == "a-5"
     assert not replies.sent
+
+
+def test_a_module_histogram_beyond_float64(weights):
+    request = {"kind": "histogram", "path": "block", "bins": 5, "scale": "magnitude", "range": [400, 500]}
+    reply, _ = answer(weights, request)
+    assert reply["above"] == 0
+    assert reply["below"] == 300 * 520 + 6 - 2 - reply["zeros"]
+
+
+def test_requests_after_closing_are_let_go(weights):
+    handlers = Handlers(weights, lambda *_: pytest.fail("an answer without a view"))
+    handlers.close()
+    handlers.receive({"id": "1", "kind": "count", "path": "block.w", "range": [0, 1]})
+    assert not handlers._running

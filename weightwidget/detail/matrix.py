@@ -235,7 +235,7 @@ class Matrix:
         drawn = self.rows + self.cols
         for axis, part in zip(drawn, rows.slices + cols.slices, strict=True):
             parts[axis] = part
-        piece = self.ref.read(tuple(parts))
+        piece = self.ref.read(tuple(parts)).resolve_neg()  # NumPy knows no lazy minus sign
         order = sorted(drawn)
         return piece.permute([order.index(axis) for axis in drawn])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
 import bqplot as bq
@@ -103,6 +104,7 @@ class TrendChart(bq.Figure):  # type: ignore[misc]
 
     def __init__(self, explorer: Linked, stat: str, records: Sequence[TensorSummary]) -> None:
         self._explorer = explorer
+        self._stat = stat
         self._names = [record.name for record in records]
         depth = np.arange(len(records))
         values = statistic_columns(records)[stat]
@@ -141,17 +143,36 @@ class TrendChart(bq.Figure):  # type: ignore[misc]
         self._marks.observe(self._on_click, "selected")
         explorer.observe(self._show_selection, "selected")
         explorer.observe(self._show_filter, "visible")
+        explorer.observe(self._show_refreshed, "status")
 
     def close(self) -> None:
         """Unlink the chart from the explorer and remove it."""
-        self._explorer.unobserve(self._show_selection, "selected")
-        self._explorer.unobserve(self._show_filter, "visible")
+        # Widgets are closed again when they are collected.
+        for handler, trait in (
+            (self._show_selection, "selected"),
+            (self._show_filter, "visible"),
+            (self._show_refreshed, "status"),
+        ):
+            with suppress(ValueError):  # not observed any more
+                self._explorer.unobserve(handler, trait)
+        with suppress(ValueError):
+            self._marks.unobserve(self._on_click, "selected")
         super().close()
 
     def _on_click(self, change: t.Bunch) -> None:
         clicked = change["new"]
         if clicked is not None and len(clicked) > 0:
             self._explorer.selected = self._names[int(clicked[-1])]
+
+    def _show_refreshed(self, change: t.Bunch) -> None:
+        if change["new"] != "ready":
+            return
+        found = self._explorer.summary.tensors
+        values = np.full(len(self._names), np.nan)  # what a refresh no longer found is not drawn
+        rows = [row for row, name in enumerate(self._names) if name in found]
+        values[rows] = statistic_columns([found[self._names[row]] for row in rows])[self._stat]
+        self._line.y = self._marks.y = values
+        self._show_selection()
 
     def _show_selection(self, _change: object = None) -> None:
         rows = [row for row, name in enumerate(self._names) if name == self._explorer.selected]

@@ -38,11 +38,12 @@ class HeldTensor:
         Called before each read; raises if the memory must not be touched any more.
     """
 
-    __slots__ = ("guard", "name", "tensor")
+    __slots__ = ("dtype", "guard", "name", "shape", "tensor")
 
     def __init__(self, name: str, tensor: torch.Tensor, guard: Callable[[], None] | None = None) -> None:
         self.name = name
         self.tensor: torch.Tensor | None = tensor
+        self.shape, self.dtype = tensor.shape, tensor.dtype
         self.guard = guard
 
     def __call__(self, index: Index) -> torch.Tensor:
@@ -53,6 +54,12 @@ class HeldTensor:
         reason = _unreadable(tensor)
         if reason:
             raise ValueError(f"{self.name!r} cannot be read: {reason}")
+        if tensor.shape != self.shape or tensor.dtype != self.dtype:
+            # What was listed of it is no longer true, and would be shown beside its new values.
+            raise ValueError(
+                f"{self.name!r} was {_type_of(self.shape, self.dtype)} when it was opened and is "
+                f"{_type_of(tensor.shape, tensor.dtype)} now: open the model again, or refresh() the explorer"
+            )
         if self.guard is not None:
             self.guard()
         plain = tensor.detach()
@@ -174,6 +181,10 @@ def _unreadable(tensor: torch.Tensor) -> str:
     if tensor.layout is not torch.strided:
         return f"its layout is {str(tensor.layout).removeprefix('torch.')}; pass .to_dense() of it"
     return ""
+
+
+def _type_of(shape: Sequence[int], dtype: torch.dtype) -> str:
+    return f"{dtype_name(dtype)} {tuple(shape)}"
 
 
 def _identities(tensor: torch.Tensor) -> Sequence[Hashable]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -182,7 +183,8 @@ class TensorSummary:
             return _around(self.min)
         low, high = self._usual[-2:]
         width = high - low
-        if not width > 0 or not self.max - self.min >= 2 * width:
+        # Halves, for the width itself may be beyond float64.
+        if not 0 < width < math.inf or not self.max / 2 - self.min / 2 >= width:
             return self.min, self.max
         return max(self.min, low - 0.05 * width), min(self.max, high + 0.05 * width)
 
@@ -293,7 +295,7 @@ def with_name(record: TensorSummary, name: str, kind: str, role: str, first: str
 def _around(value: float) -> tuple[float, float]:
     """Give a small range around a value that all weights have."""
     reach = 0.1 * abs(value) or 1.0
-    return value - reach, value + reach
+    return max(value - reach, -sys.float_info.max), min(value + reach, sys.float_info.max)
 
 
 def _edges(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -67,7 +68,10 @@ class Handlers:
         request_id = message.get("id")
         if isinstance(request_id, str):
             cancelled = self._running[request_id] = threading.Event()
-            self._pool.submit(self._answer, request_id, dict(message), cancelled)
+            try:
+                self._pool.submit(self._answer, request_id, dict(message), cancelled)
+            except RuntimeError:  # closed: there is no view left that waits for the answer
+                self._running.pop(request_id, None)
 
     def close(self) -> None:
         """Withdraw what is under way and take nothing more."""
@@ -223,7 +227,7 @@ def _sketched_histogram(record: TensorSummary, bins: int, scale: str, value_rang
         outside = finite - counts.sum()
     else:
         counts, _ = record.log_magnitude_histogram(bins, value_range)
-        small = 10.0 ** value_range[0]
+        small = 10.0 ** min(value_range[0], sys.float_info.max_10_exp)
         below = record.sketch.count_between(-small, small) - record.zeros
         outside = finite - record.zeros - counts.sum()
     below = round(float(min(max(below, 0), max(outside, 0))))

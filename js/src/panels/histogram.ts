@@ -148,8 +148,12 @@ function readout(store: Store, state: HistogramState, brush: BrushState): HTMLEl
       if (before && field.value === texts.peek()[i]) return before[i] as number;
       return field.value.trim() === "" ? openEnd(store, i) : parseNumber(field.value);
     });
-    for (const [i, end] of ends.entries())
-      (i === 0 ? low : high).toggleAttribute("aria-invalid", end === null);
+    for (const [i, end] of ends.entries()) {
+      const field = i === 0 ? low : high;
+      // Empty, as toggleAttribute leaves it, it would say that nothing is wrong.
+      if (end === null) field.setAttribute("aria-invalid", "true");
+      else field.removeAttribute("aria-invalid");
+    }
     const [from, to] = ends as [number | null, number | null];
     if (from !== null && to !== null) brush.set(from <= to ? [from, to] : [to, from]);
   };

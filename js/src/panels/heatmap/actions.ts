@@ -2,7 +2,7 @@
 
 import { copyText } from "../../draw/dom";
 import { TILE_SIZE } from "../../protocol";
-import { shortestFloat32 } from "./exact";
+import { isHeld, shortestFloat32 } from "./exact";
 import { floats } from "./norms";
 import type { HeatmapState } from "./state";
 import { extent, tilesIn } from "./tilecache";
@@ -37,7 +37,8 @@ export async function copyWindow(state: HeatmapState): Promise<string> {
     Array.from(values.subarray(row * width, (row + 1) * width), plain).join("\t"),
   );
   await copyText(lines.join("\n"));
-  return `copied ${row1 - row0} × ${width} weights`;
+  const rounded = isHeld(matrix.dtype) ? "" : ", rounded to float32";
+  return `copied ${row1 - row0} × ${width} weights${rounded}`;
 }
 
 /** As programs read it: an ordinary minus, nan and inf. */

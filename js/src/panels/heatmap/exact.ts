@@ -17,6 +17,11 @@ const REST = 120;
 /** Types whose values float32, and so a tile, holds to the last digit. */
 const HELD = new Set(["float32", "float16", "bfloat16", "bool", "uint8", "int8", "int16", "uint16"]);
 
+/** Whether tiles hold the values of a type as they are. */
+export function isHeld(dtype: string): boolean {
+  return HELD.has(dtype) || dtype.startsWith("float8");
+}
+
 export function exactCell(state: HeatmapState): ReadonlySignal<ExactCell | null> {
   const found = signal<ExactCell | null>(null);
   state.store.effect(() => {
@@ -25,7 +30,7 @@ export function exactCell(state: HeatmapState): ReadonlySignal<ExactCell | null>
     const last = found.peek();
     if (last && !sameCell(last.of, of)) found.value = null;
     if (!of || !matrix || (last && sameCell(last.of, of))) return;
-    const held = HELD.has(matrix.dtype) || matrix.dtype.startsWith("float8");
+    const held = isHeld(matrix.dtype);
     const rough = "rough" in of && of.rough === true;
     if (of.rows * of.cols === 1 && held && !rough && !Number.isNaN(of.value)) return;
     const abort = new AbortController();

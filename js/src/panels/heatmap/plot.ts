@@ -157,7 +157,9 @@ export function plot(state: HeatmapState): Plot {
       },
       zoom: inMiddle,
       fit: fitAll,
-      step: (cols, rows) => step(state, cols, rows, set),
+      step: (cols, rows) => {
+        if (step(state, cols, rows, set)) gestureEnded();
+      },
       pin: () => {
         state.pinned.value = state.pinned.peek() ? null : store.hover.peek();
       },
@@ -189,17 +191,17 @@ export function plot(state: HeatmapState): Plot {
   };
 }
 
-/** Moves the pinned cell by one cell or pixel, and the view with it. */
-function step(state: HeatmapState, cols: number, rows: number, set: (v: Viewport) => boolean): void {
+/** Moves the pinned cell by one cell or pixel. @returns whether the view had to move with it */
+function step(state: HeatmapState, cols: number, rows: number, set: (v: Viewport) => boolean): boolean {
   const v = state.viewport.peek();
-  if (!v) return;
+  if (!v) return false;
   const from = state.pinned.peek() ?? state.store.hover.peek();
   const row = from ? (rows > 0 ? from.row + from.rows : from.row + Math.min(0, rows)) : Math.floor(v.y);
   const col = from ? (cols > 0 ? from.col + from.cols : from.col + Math.min(0, cols)) : Math.floor(v.x);
   const cell = probe(state, Math.min(v.rows - 1, Math.max(0, row)), Math.min(v.cols - 1, Math.max(0, col)));
-  if (!cell) return;
+  if (!cell) return false;
   state.pinned.value = cell;
-  set(reveal(v, [cell.row, cell.row + cell.rows, cell.col, cell.col + cell.cols]));
+  return set(reveal(v, [cell.row, cell.row + cell.rows, cell.col, cell.col + cell.cols]));
 }
 
 function sameView(a: Viewport, b: Viewport): boolean {

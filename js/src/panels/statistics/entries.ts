@@ -74,6 +74,17 @@ function identity(overview: Overview, row: number, path: string): Entry[] {
   return found;
 }
 
+/** A statistic with the digits that it came with: most travel as float32, whose further digits mean nothing. */
+function formatHeld(value: number): string {
+  if (!Number.isFinite(value) || Number.isInteger(value)) return formatExact(value);
+  for (let digits = 6; digits <= 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return formatExact(short);
+  }
+  // Worked out from such ones.
+  return formatExact(Number(value.toPrecision(8)));
+}
+
 function numbers(overview: Overview, row: number): Entry[] {
   const stat = (key: string): number => overview.column(key)[row] ?? Number.NaN;
   const known = overview.summarised(row) && !overview.error(row);
@@ -82,7 +93,7 @@ function numbers(overview: Overview, row: number): Entry[] {
   const unknown = overview.error(row) ? "–" : UNKNOWN;
   const number = (value: number, digits = 4): string => (known ? dash(formatNumber(value, digits)) : unknown);
   const count = (value: number): string => (known ? formatCount(value) : unknown);
-  const exact = (value: number): string => (known ? formatExact(value) : "");
+  const exact = (value: number): string => (known ? formatHeld(value) : "");
 
   const plain = (key: string, label: string): Entry => ({
     label,
