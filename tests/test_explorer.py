@@ -329,7 +329,7 @@ def test_a_constructor_that_fails_or_is_interrupted_leaves_nothing_running():
 
 @pytest.mark.parametrize("given", [3, None, ("a", "b"), (1, 2, 3), (2, 1), (math.nan, 1)])
 def test_facets_are_pairs_in_order(explorer, given: object):
-    with pytest.raises(TraitError, match="facet 'std'"):
+    with pytest.raises(TraitError, match="facets: 'std'"):
         explorer.facets = {"std": given}
     assert explorer.facets == {}
 

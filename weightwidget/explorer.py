@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import logging
 import operator
-import sys
 import threading
 import time
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING, Any, get_args
 import anywidget
 import traitlets as t
 
-from weightwidget.detail.matrix import check_axes
 from weightwidget.detail.pixels import Aggregate
 from weightwidget.detail.selection import Selection, select
 from weightwidget.sources import open_weights
@@ -24,7 +22,7 @@ from weightwidget.summary.filtering import TensorFilter
 from weightwidget.summary.model import ModelSummary
 from weightwidget.summary.record import TensorSummary
 from weightwidget.summary.scan import Scan
-from weightwidget.summary.table import STATISTICS
+from weightwidget.wire.checks import CHECKS
 from weightwidget.wire.handlers import Handlers, message_of
 from weightwidget.wire.overview import OverviewPacker
 
@@ -442,65 +440,13 @@ class WeightExplorer(anywidget.AnyWidget):
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
         raise t.TraitError(f"there is no tensor or module {path!r} in {self.source.name}{hint}")
 
-    @t.validate("drawn_axes")
-    def _check_drawn_axes(self, proposal: dict[str, Any]) -> dict[str, list[int]] | None:
-        axes = proposal["value"]
-        ref = self.ref(self.selected)
-        if axes is None or ref is None:
-            return None
+    @t.validate(*CHECKS)
+    def _check(self, proposal: dict[str, Any]) -> Any:
+        name = proposal["trait"].name
         try:
-            checked = check_axes(ref.shape, axes)
+            return CHECKS[name](proposal["value"], self.ref(self.selected))
         except (ValueError, KeyError, TypeError) as error:
-            raise t.TraitError(f"drawn_axes: {message_of(error)}") from None
-        return {"rows": list(checked["rows"]), "cols": list(checked["cols"])}
-
-    @t.validate("index")
-    def _check_index(self, proposal: dict[str, Any]) -> tuple[int, ...]:
-        given = proposal["value"]
-        ref = self.ref(self.selected)
-        if not given or ref is None:
-            return ()
-        try:
-            index = tuple(operator.index(at) for at in given)
-        except TypeError:
-            raise t.TraitError(f"index: positions on the axes are whole numbers: {given!r}") from None
-        if len(index) != len(ref.shape) or any(
-            not 0 <= at < max(size, 1) for at, size in zip(index, ref.shape, strict=True)
-        ):
-            raise t.TraitError(f"index: there is no position {index} in {ref.name!r} of shape {ref.shape}")
-        return index
-
-    @t.validate("window")
-    def _check_window(self, proposal: dict[str, Any]) -> tuple[int, int, int, int] | None:
-        window: tuple[int, int, int, int] | None = proposal["value"]
-        if window is not None and not (0 <= window[0] < window[1] and 0 <= window[2] < window[3]):
-            raise t.TraitError(f"window: first row, end row, first column, end column, not {window}")
-        return window
-
-    @t.validate("value_range")
-    def _check_value_range(self, proposal: dict[str, Any]) -> tuple[float, float] | None:
-        given = proposal["value"]
-        if given is None:
-            return None
-        low, high = given
-        if not (low <= high):
-            raise t.TraitError(f"value_range goes from the lower to the higher value, not from {low} to {high}")
-        return finite(low), finite(high)
-
-    @t.validate("facets")
-    def _check_facets(self, proposal: dict[str, Any]) -> dict[str, tuple[float, float]]:
-        checked = {}
-        for key, given in proposal["value"].items():
-            if key not in STATISTICS:
-                raise t.TraitError(f"no statistic {key!r}; there are {', '.join(STATISTICS)}")
-            try:
-                low, high = (float(end) for end in given)
-            except (TypeError, ValueError):
-                raise t.TraitError(f"the facet {key!r} is a pair of numbers (low, high), not {given!r}") from None
-            if not low <= high:
-                raise t.TraitError(f"the facet {key!r} goes from the lower to the higher value, not {low} to {high}")
-            checked[key] = (finite(low), finite(high))
-        return checked
+            raise t.TraitError(f"{name}: {message_of(error)}") from None
 
     @t.observe("selected")
     def _on_selected(self, _change: object) -> None:
@@ -531,11 +477,6 @@ class WeightExplorer(anywidget.AnyWidget):
 def listing(source: WeightSource) -> list[tuple[str, tuple[int, ...], str, str]]:
     """What a view lists of the tensors of a source before any is read."""
     return [(ref.name, ref.shape, ref.dtype, ref.role) for ref in source.tensors.values()]
-
-
-def finite(value: float) -> float:
-    """The value, or the largest float for an infinite one: messages to the front end hold no infinities."""
-    return min(max(value, -sys.float_info.max), sys.float_info.max)
 
 
 def describe(source: WeightSource, status: str, progress: float) -> str:
