@@ -130,7 +130,7 @@ class TrendChart(bq.Figure):  # type: ignore[misc]
             marks=[self._line, self._marks, self._chosen],
             axes=[
                 bq.Axis(scale=x_scale, label="tensor, in the model's order", tick_format="d", grid_lines="none"),
-                bq.Axis(scale=y_scale, side="left", label=stat, label_offset="52px", num_ticks=6),
+                bq.Axis(scale=y_scale, side="left", label=stat, label_offset="52px"),
             ],
             title=f"{stat} across depth",
             fig_margin={"top": 44, "bottom": 52, "left": 76, "right": 20},
