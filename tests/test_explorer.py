@@ -72,6 +72,17 @@ def test_summary_agrees_with_the_module(explorer, net):
     assert total.std == pytest.approx(everything.std(), rel=1e-6)
 
 
+def test_counters_do_not_drown_the_weights_of_their_module():
+    net = nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5))
+    net[1].num_batches_tracked += 4000
+    explorer = WeightExplorer(net)
+    assert explorer.summary["1.num_batches_tracked"].max == 4000
+    assert explorer.summary.modules["1"].max == 1
+    assert explorer.summary.modules[""].count == 6 * 5 + 5 + 4 * 5
+    assert "55 weights" in repr(explorer)
+    explorer.close()
+
+
 def test_selecting_forgets_what_belonged_to_the_tensor_before(explorer):
     explorer.window = (0, 2, 0, 3)
     explorer.index = (0, 1, 0, 0)

@@ -131,6 +131,14 @@ class WeightSource(Protocol):
         ...
 
 
+def is_counter(role: str, dtype: str) -> bool:
+    """Whether a tensor is bookkeeping: a buffer of integers, such as a step counter or a table of positions.
+
+    Its values are no weights, and would drown those in the totals of a module.
+    """
+    return role == "buffer" and dtype.startswith(("int", "uint", "bool"))
+
+
 def torch_dtype(name: str) -> torch.dtype:
     """Torch's dtype for its name without the prefix.
 

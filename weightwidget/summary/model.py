@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from weightwidget.sources.base import is_counter
 from weightwidget.summary.record import TensorSummary, merge_records
 from weightwidget.summary.table import to_frame
 from weightwidget.summary.tree import ancestors
@@ -59,14 +60,15 @@ class ModelSummary(Mapping[str, TensorSummary]):
     def modules(self) -> dict[str, TensorSummary]:
         """Merged record of every module by path; ``""`` is the whole model.
 
-        Tied weights count once, in the module of their first name. Tensors with an error add nothing.
+        Tied weights count once, in the module of their first name. Tensors with an error add nothing, nor do buffers
+        of integers (step counters, tables of positions): their values are no weights.
         """
         parts: dict[str, list[TensorSummary]] = {"": []}
         for name, record in self.tensors.items():
             owners = ancestors(name)
             for path in owners:
                 parts.setdefault(path, [])
-            if record.shared_with is None:
+            if record.shared_with is None and not is_counter(record.role, record.dtype):
                 parts[owners[-1]].append(record)
         merged: dict[str, TensorSummary] = {}
         # Every module comes after the one around it: backwards, its content is complete when its turn comes.
