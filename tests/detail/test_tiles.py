@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any, get_args
 
@@ -292,18 +291,6 @@ def test_the_extreme_of_many_blocks_is_the_first_in_reading_order() -> None:
 def test_values_are_named_with_all_their_digits(value: float, dtype: torch.dtype, text: str) -> None:
     cell = extreme(reference(torch.full((1,), value, dtype=dtype)), None, None, (0, 1, 0, 1))
     assert cell.value == text
-
-
-def test_a_tile_is_fast() -> None:
-    """A 2048 x 2048 part of a large matrix; alone on a machine of two cores it takes 6 ms."""
-    ref = reference(torch.randn(4096, 4096))
-    tile(ref, None, None, (3, 3, 0, 0))
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        tile(ref, None, None, (3, 3, 1, 1))
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.1
 
 
 THREADS = """

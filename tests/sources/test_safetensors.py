@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import threading
-import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -122,17 +121,16 @@ def test_slices_are_those_of_the_whole(tmp_path_factory, shape, index, dtype, sh
     path.unlink()
 
 
+@pytest.mark.timeout(60)  # reading all of it would take minutes
 def test_opening_and_slicing_read_next_to_nothing(tmp_path):
     """A file of 64 GB: only the header and the pages of the slices are touched."""
     path = huge_safetensors(tmp_path / "huge.safetensors", gigabytes=64)
     tracemalloc.start()
-    started = time.perf_counter()
     source = open_weights(path)
     ref = source.tensors["huge.weight"]
     assert ref.nbytes == 64 * 2**30
     assert ref.read((slice(-3, None), slice(7, 9))).tolist() == [[0, 0]] * 3
     assert ref.read().shape == ref.shape
-    assert time.perf_counter() - started < 2
     assert tracemalloc.get_traced_memory()[1] < 1 << 20
     tracemalloc.stop()
     assert not open_weights(path).tensors["huge.weight"].reader.pool  # nothing is mapped on opening

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -100,10 +99,9 @@ def test_globs_are_those_of_fnmatch(pattern: str, name: str) -> None:
     assert glob.matches(name) == fnmatch.fnmatchcase(name, pattern)
 
 
+@pytest.mark.timeout(60)  # going back and forth would take longer than the universe is old
 def test_no_pattern_takes_forever() -> None:
-    start = time.perf_counter()
     assert not compile_query("*a" * 40 + "*b").matches(table(["a" * 3000])).any()
-    assert time.perf_counter() - start < 2
 
 
 def test_unknown_statistics_fail_every_comparison_but_unequal() -> None:
