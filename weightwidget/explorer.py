@@ -16,7 +16,7 @@ import traitlets as t
 from weightwidget.detail.pixels import Aggregate
 from weightwidget.detail.selection import Selection, select
 from weightwidget.sources import open_weights
-from weightwidget.sources.base import TensorRef, WeightSource, is_counter
+from weightwidget.sources.base import TensorRef, WeightSource, in_totals
 from weightwidget.sources.source import ListedSource
 from weightwidget.summary.filtering import TensorFilter
 from weightwidget.summary.model import ModelSummary
@@ -481,8 +481,6 @@ def listing(source: WeightSource) -> list[tuple[str, tuple[int, ...], str, str]]
 
 def describe(source: WeightSource, status: str, progress: float) -> str:
     """One line of text for a source and the state of its scan."""
-    every = source.tensors.values()
-    refs = [ref for ref in every if ref.shared_with is None and not is_counter(ref.role, ref.dtype)]
-    count = sum(ref.numel for ref in refs)
+    count = sum(ref.numel for ref in source.tensors.values() if in_totals(ref))
     state = f"{status}, {progress:.0%}" if status in ("scanning", "cancelled") else status
     return f"WeightExplorer({source.name}: {len(source.tensors):,} tensors, {count:,} weights, {state})"

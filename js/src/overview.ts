@@ -5,7 +5,7 @@
  */
 
 import { type Numbers, readSafetensors } from "./safetensors";
-import { defaultAxes, matrixSize } from "./tensor";
+import { defaultAxes, matrixSize, position } from "./tensor";
 import { ancestors } from "./tree";
 
 export interface LocalHistogram {
@@ -239,7 +239,7 @@ function build(index: Index, array: (name: string) => Numbers | null): Overview 
     extremeAt: (row, which) => {
       const flat = once(`stat.${which}`)?.[row];
       if (flat === undefined || row >= tensors || !summarised(row) || !(flat >= 0)) return null;
-      return unravel(flat, shape(row));
+      return position(shape(row), { rows: [], cols: shape(row).map((_, axis) => axis) }, [], 0, flat);
     },
     histogram: (row) => local("hist", row),
     logHistogram: (row) => local("loghist", row),
@@ -325,13 +325,11 @@ export function thumbnailSize(height: number, width: number, size: number): [num
   return [Math.min(height, size), Math.min(width, size)];
 }
 
-function unravel(flat: number, shape: readonly number[]): number[] {
-  const at = new Array<number>(shape.length);
-  let rest = flat;
-  for (let axis = shape.length - 1; axis >= 0; axis--) {
-    const size = shape[axis] as number;
-    at[axis] = rest % size;
-    rest = Math.floor(rest / size);
-  }
-  return at;
+/**
+ * Whether a tensor's values are among the weights of its module and of the model: in_totals of
+ * weightwidget/sources/base.py. Further names of tied weights and buffers of integers are not.
+ */
+export function inTotals(overview: Overview, row: number): boolean {
+  const isCounter = overview.role(row) === "buffer" && /^(u?int|bool)/.test(overview.dtype(row));
+  return overview.sharedWith(row) < 0 && !isCounter;
 }

@@ -111,6 +111,14 @@ def test_surrogates_in_names_do_no_harm():
     assert index_of(blob)["tensors"] == 1
 
 
+def test_a_module_of_a_counter_alone_holds_no_weights_here_either():
+    packer, blob = overview({"a.w": torch.randn(3, 5), "b.position_ids": torch.arange(7)})
+    arrays = load(blob)
+    slot = arrays["slot"][packer.modules.index("b")]
+    assert arrays["stat.count"][slot] == 0
+    assert arrays["stat.count"][arrays["slot"][packer.modules.index("a")]] == 15
+
+
 def test_what_was_left_out_is_listed():
     _, blob = overview({"w": torch.ones(2, 3), "epoch": 7})
     assert list(index_of(blob)["skipped"]) == ["epoch"]

@@ -38,9 +38,6 @@ class Linked(Protocol):
     def unobserve(self, handler: object, names: object = ...) -> None:
         """Stop calling it."""
 
-    def has_trait(self, name: str) -> bool:
-        """Whether there is a trait of that name."""
-
 
 class Charts:
     """Charts of one explorer.

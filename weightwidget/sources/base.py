@@ -131,12 +131,30 @@ class WeightSource(Protocol):
         ...
 
 
-def is_counter(role: str, dtype: str) -> bool:
-    """Whether a tensor is bookkeeping: a buffer of integers, such as a step counter or a table of positions.
+class Described(Protocol):
+    """What a reference to a tensor and the record of one have in common."""
 
-    Its values are no weights, and would drown those in the totals of a module.
+    @property
+    def role(self) -> str:
+        """As of `TensorRef`."""
+
+    @property
+    def dtype(self) -> str:
+        """As of `TensorRef`."""
+
+    @property
+    def shared_with(self) -> str | None:
+        """As of `TensorRef`."""
+
+
+def in_totals(tensor: Described) -> bool:
+    """Whether a tensor's values are among the weights of its module and of the model.
+
+    The further names of tied weights are not, for those count once; nor are buffers of integers, such as step
+    counters and tables of positions: their values are no weights, and would drown those.
     """
-    return role == "buffer" and dtype.startswith(("int", "uint", "bool"))
+    is_counter = tensor.role == "buffer" and tensor.dtype.startswith(("int", "uint", "bool"))
+    return tensor.shared_with is None and not is_counter
 
 
 def torch_dtype(name: str) -> torch.dtype:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from weightwidget.sources.base import is_counter
+from weightwidget.sources.base import in_totals
 from weightwidget.summary.record import TensorSummary, merge_records
 from weightwidget.summary.table import to_frame
 from weightwidget.summary.tree import ancestors
@@ -68,7 +68,7 @@ class ModelSummary(Mapping[str, TensorSummary]):
             owners = ancestors(name)
             for path in owners:
                 parts.setdefault(path, [])
-            if record.shared_with is None and not is_counter(record.role, record.dtype):
+            if in_totals(record):
                 parts[owners[-1]].append(record)
         merged: dict[str, TensorSummary] = {}
         # Every module comes after the one around it: backwards, its content is complete when its turn comes.

@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import save as save_safetensors
 
 from weightwidget.detail.matrix import default_axes, matrix_size
-from weightwidget.sources.base import WeightSource
+from weightwidget.sources.base import WeightSource, in_totals
 from weightwidget.summary.pooling import cell_starts, shrink, thumbnail_size
 from weightwidget.summary.record import TensorSummary
 from weightwidget.summary.table import stored_columns
@@ -91,15 +91,18 @@ class OverviewPacker:
     def __init__(self, source: WeightSource, detail: int = LADDER[0].thumbnail) -> None:
         self.source = source
         self._refs = list(source.tensors.values())
+        self._rows = {ref.name: row for row, ref in enumerate(self._refs)}
         inside = members(source.tensors)
         self.modules = list(inside)
         self._own_slot, self._slots = self._place_modules(inside)
         sizes = [matrix_size(ref.shape, default_axes(ref.shape)) for ref in self._refs]
         self._sizes = np.array(sizes, np.int64).T
         self._is_matrix = np.array([len(ref.shape) > 1 for ref in self._refs], bool)
-        self._names_size = sum(len(rest) + 10 for _, rest in pack_names([ref.name for ref in self._refs]))
+        self._names = pack_names([ref.name for ref in self._refs])
+        self._names_size = sum(len(rest) + 10 for _, rest in self._names)
         self._names_size += sum(12 + 4 * len(ref.shape) for ref in self._refs)
         self.detail = self._choose_detail(detail)
+        self._described, self._codes = self._describe()
         self._histograms: dict[tuple[str, int], tuple[TensorSummary, Array]] = {}
 
     def pack(self, tensors: Mapping[str, TensorSummary], modules: Mapping[str, TensorSummary] | None = None) -> bytes:
@@ -118,16 +121,14 @@ class OverviewPacker:
             A safetensors file.
         """
         modules = modules or {}
-        names = [ref.name for ref in self._refs]
-        records: list[TensorSummary | None] = [tensors.get(name) for name in names]
+        records: list[TensorSummary | None] = [tensors.get(ref.name) for ref in self._refs]
         records += [modules.get(path) for path in self._own_slot]
-        arrays: dict[str, Array] = {"index": self._index(records), "slot": self._slots}
-        arrays |= self._codes()
+        arrays: dict[str, Array] = {"index": self._index(records), "slot": self._slots, **self._codes}
         arrays["summarised"] = np.array([record is not None for record in records], np.uint8)
         arrays |= self._statistics(records)
         if any(records):
             arrays |= self._all_histograms(records)
-            arrays |= self._pictures(records[: len(names)])
+            arrays |= self._pictures(records[: len(self._refs)])
         blob = {name: torch.from_numpy(array) for name, array in arrays.items()}
         for name in ("thumb", "profile"):
             if name in blob:
@@ -135,40 +136,58 @@ class OverviewPacker:
         return save_safetensors(blob)
 
     def _index(self, records: Sequence[TensorSummary | None]) -> Array:
-        rows = {ref.name: row for row, ref in enumerate(self._refs)}
-        content = {
+        # Modules have no errors.
+        errors = {str(row): record.error for row, record in enumerate(records) if record and record.error}
+        # Escapes keep lone surrogates, which no UTF-8 holds, readable on the other side.
+        text = json.dumps(self._described | {"errors": errors}, ensure_ascii=True, separators=(",", ":"))
+        return np.frombuffer(text.encode(), np.uint8).copy()
+
+    def _describe(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """What is known without a scan: the index but for errors, and each row's places in its tables.
+
+        Where a table has one entry, no places are stored.
+        """
+        kinds = [self._kind(ref.module) for ref in self._refs] + [self._kind(path) for path in self.modules]
+        values: dict[str, Sequence[Any]] = {
+            "shape": [ref.shape for ref in self._refs],
+            "dtype": [ref.dtype for ref in self._refs],
+            "role": [ref.role for ref in self._refs],
+            "kind": kinds,
+        }
+        tables = {key: sorted(set(column)) for key, column in values.items()}
+        codes: dict[str, Array] = {}
+        for key, table in tables.items():
+            if len(table) > 1:
+                place = {value: code for code, value in enumerate(table)}
+                dtype = np.uint8 if len(table) <= 256 else np.uint16 if len(table) <= 65536 else np.int32
+                codes[key] = np.array([place[value] for value in values[key]], dtype)
+        index = {
             "version": 1,
             "name": self.source.name,
             "tensors": len(self._refs),
             "modules": len(self.modules),
-            "names": pack_names(list(rows)),
-            "shapes": sorted({ref.shape for ref in self._refs}),
-            "dtypes": sorted({ref.dtype for ref in self._refs}),
-            "roles": sorted({ref.role for ref in self._refs}),
-            "kinds": sorted(set(self._row_kinds())),
+            "names": self._names,
+            **{f"{key}s": table for key, table in tables.items()},
             "shared": {
-                str(row): rows[ref.shared_with] for row, ref in enumerate(self._refs) if ref.shared_with is not None
+                str(row): self._rows[ref.shared_with]
+                for row, ref in enumerate(self._refs)
+                if ref.shared_with is not None
             },
-            # Modules have none.
-            "errors": {str(row): record.error for row, record in enumerate(records) if record and record.error},
+            "errors": {},  # filled in when they are known
             "skipped": dict(islice(self.source.skipped.items(), SKIPPED_SHOWN)),
             "skipped_count": len(self.source.skipped),
             "thumbnail": self.detail.thumbnail,
             "profile": self.detail.profile,
         }
-        # Escapes keep lone surrogates, which no UTF-8 holds, readable on the other side.
-        text = json.dumps(content, ensure_ascii=True, separators=(",", ":"))
-        return np.frombuffer(text.encode(), np.uint8).copy()
+        return index, codes
 
     def _place_modules(self, inside: Mapping[str, Sequence[str]]) -> tuple[list[str], Array]:
         """The modules with a place of their own in the arrays, and the place of every module."""
-        rows = {ref.name: row for row, ref in enumerate(self._refs)}
         own: list[str] = []
         slots = np.empty(len(inside), np.int32)
         for number, (path, names) in enumerate(inside.items()):
-            # A further name of a tied tensor counts for nothing in its module.
-            if len(names) == 1 and self._refs[rows[names[0]]].shared_with is None:
-                slots[number] = rows[names[0]]
+            if len(names) == 1 and in_totals(self._refs[self._rows[names[0]]]):
+                slots[number] = self._rows[names[0]]
             else:
                 slots[number] = len(self._refs) + len(own)
                 own.append(path)
@@ -177,25 +196,6 @@ class OverviewPacker:
     def _kind(self, path: str) -> str:
         info = self.source.modules.get(path)
         return info.kind if info else ""
-
-    def _row_kinds(self) -> list[str]:
-        return [self._kind(ref.module) for ref in self._refs] + [self._kind(path) for path in self.modules]
-
-    def _codes(self) -> dict[str, Array]:
-        """Places in the tables of shapes, types, roles and classes. Where a table has one entry, nothing is stored."""
-        texts: dict[str, Sequence[Any]] = {
-            "shape": [ref.shape for ref in self._refs],
-            "dtype": [ref.dtype for ref in self._refs],
-            "role": [ref.role for ref in self._refs],
-            "kind": self._row_kinds(),
-        }
-        arrays: dict[str, Array] = {}
-        for key, values in texts.items():
-            table = {value: code for code, value in enumerate(sorted(set(values)))}
-            if len(table) > 1:
-                dtype = np.uint8 if len(table) <= 256 else np.uint16 if len(table) <= 65536 else np.int32
-                arrays[key] = np.array([table[value] for value in values], dtype)
-        return arrays
 
     def _statistics(self, records: Sequence[TensorSummary | None]) -> dict[str, Array]:
         known = np.array([record is not None for record in records], bool)

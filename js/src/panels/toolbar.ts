@@ -2,7 +2,7 @@
 
 import { h } from "../draw/dom";
 import { formatBytes, formatCount, formatShare, formatShort } from "../draw/format";
-import type { Overview } from "../overview";
+import { inTotals, type Overview } from "../overview";
 import type { Store } from "../store";
 
 /** Milliseconds without a keystroke after which the query is taken over. */
@@ -84,11 +84,6 @@ function closeWhenLeft(box: HTMLDetailsElement): void {
   });
 }
 
-/** As is_counter in weightwidget/sources/base.py: buffers of integers are no weights. */
-function isCounter(role: string, dtype: string): boolean {
-  return role === "buffer" && /^(u?int|bool)/.test(dtype);
-}
-
 function countAll(overview: Overview): { weights: number; bytes: number; dtypes: string } {
   const count = overview.column("count");
   const size = overview.column("bytes");
@@ -98,8 +93,7 @@ function countAll(overview: Overview): { weights: number; bytes: number; dtypes:
   for (let row = 0; row < overview.tensors; row++) {
     if (overview.sharedWith(row) >= 0) continue;
     bytes += size[row] as number;
-    if (isCounter(overview.role(row), overview.dtype(row))) continue;
-    weights += count[row] as number;
+    if (inTotals(overview, row)) weights += count[row] as number;
     byType.set(overview.dtype(row), (byType.get(overview.dtype(row)) ?? 0) + (count[row] as number));
   }
   const types = [...byType].sort((a, b) => b[1] - a[1]).map(([type]) => type);

@@ -1,6 +1,6 @@
 /** Statistics and distributions of rows taken together: for groups of blocks, which the overview does not know. */
 
-import type { LocalHistogram, Overview } from "../../overview";
+import { inTotals, type LocalHistogram, type Overview } from "../../overview";
 import type { TreeNode } from "../../tree";
 
 /** Row of a node in the overview, -1 for groups and modules that the overview does not know. */
@@ -13,7 +13,7 @@ export function rowOf(overview: Overview, node: TreeNode): number {
 export function rowsBelow(overview: Overview, node: TreeNode): number[] {
   const row = rowOf(overview, node);
   if (row < 0) return node.children.flatMap((child) => rowsBelow(overview, child));
-  return node.kind === "tensor" && overview.sharedWith(row) >= 0 ? [] : [row];
+  return node.kind === "tensor" && !inTotals(overview, row) ? [] : [row];
 }
 
 /** A statistic of several rows merged; NaN if a row is not known yet or the statistic cannot be merged. */
