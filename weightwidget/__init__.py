@@ -3,6 +3,8 @@
 ``WeightExplorer(model)`` in a cell shows a layer tree linked to heatmap, histogram and filter panels.
 """
 
+from weightwidget.anatomy.anatomy import Anatomy, axes
+from weightwidget.anatomy.axes import Axes
 from weightwidget.detail.spectrum import Spectrum, spectrum
 from weightwidget.explorer import WeightExplorer
 from weightwidget.sources import open_weights
@@ -14,11 +16,14 @@ from weightwidget.summary.summarize import summarize
 __version__ = "0.1.0"
 
 __all__ = [
+    "Anatomy",
+    "Axes",
     "ModelSummary",
     "Spectrum",
     "TensorSummary",
     "WeightExplorer",
     "WeightFileError",
+    "axes",
     "open_weights",
     "spectrum",
     "summarize",

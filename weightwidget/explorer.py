@@ -8,11 +8,12 @@ import operator
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 import anywidget
 import traitlets as t
 
+from weightwidget.anatomy.anatomy import Anatomy
 from weightwidget.detail.pixels import Aggregate
 from weightwidget.detail.selection import Selection, select
 from weightwidget.sources import open_weights
@@ -40,6 +41,8 @@ COLOR_SCALES = ("robust", "full", "symlog", "row")
 COLOR_MAPS = ("blue-red", "purple-green", "brown-teal", "grey")
 AGGREGATES = get_args(Aggregate)
 
+VIEWS = ("heatmap", "filters", "gates", "heads", "tokens", "experts", "channel", "spectrum")
+
 PATIENCE = 2.0
 """Seconds that a cell waits for the scan, so that the notebook of a small model is whole when the cell ends."""
 
@@ -54,6 +57,9 @@ FIRST_OVERVIEW = 0.5
 
 PACKING_PAUSE = 4
 """How many times longer than packing an overview the scan then goes on undisturbed."""
+
+
+Opened: TypeAlias = tuple[WeightSource, Anatomy, OverviewPacker, TensorFilter]
 
 
 class WeightExplorer(anywidget.AnyWidget):
@@ -95,6 +101,8 @@ class WeightExplorer(anywidget.AnyWidget):
     drawn_axes : dict or None
         ``{"rows": [axes], "cols": [axes]}`` of the selected tensor; axes listed together are flattened. None draws
         the first axis against all others.
+    view : {"heatmap", "filters", "gates", "heads", "tokens", "experts", "channel", "spectrum"}
+        What is shown of the selected tensor; where it has no such view, the heatmap.
     color_scale : {"robust", "full", "symlog", "row"}
         How values map to colours.
     color_map : {"blue-red", "purple-green", "brown-teal", "grey"}
@@ -105,6 +113,8 @@ class WeightExplorer(anywidget.AnyWidget):
         Share of the scan that is done, 0 to 1. Read-only.
     status : {"scanning", "ready", "cancelled", "failed"}
         State of the scan. Read-only.
+    anatomy : Anatomy
+        What the axes of each tensor mean, and which tensors make a layer.
     source : WeightSource
         Where the weights come from.
 
@@ -133,6 +143,7 @@ class WeightExplorer(anywidget.AnyWidget):
     )
     index = t.Tuple().tag(sync=True)
     drawn_axes = t.Dict(default_value=None, allow_none=True).tag(sync=True)
+    view = t.Enum(VIEWS, "heatmap").tag(sync=True)
     color_scale = t.Enum(COLOR_SCALES, "robust").tag(sync=True)
     color_map = t.Enum(COLOR_MAPS, "blue-red").tag(sync=True)
     aggregate = t.Enum(AGGREGATES, "absmax").tag(sync=True)
@@ -142,6 +153,7 @@ class WeightExplorer(anywidget.AnyWidget):
 
     # ipywidgets closes what is collected, also what the constructor refused and never finished.
     source: WeightSource = None  # type: ignore[assignment]
+    anatomy: Anatomy
     _handlers: Handlers | None = None
     _scan: Scan | None = None
     _follower: threading.Thread | None = None
@@ -171,15 +183,16 @@ class WeightExplorer(anywidget.AnyWidget):
             self.close()
             raise
 
-    def _open(self) -> tuple[WeightSource, OverviewPacker, TensorFilter]:
+    def _open(self) -> Opened:
         source = open_weights(self._obj, name=self._name)
         if source is self._obj and self._name is not None:
             # The caller's source keeps its own name.
             source = ListedSource(self._name, source.tensors.values(), source.modules, source.skipped)
-        return source, OverviewPacker(source, self._detail), TensorFilter(source)
+        anatomy = Anatomy(source)
+        return source, anatomy, OverviewPacker(source, self._detail, anatomy), TensorFilter(source)
 
-    def _take(self, opened: tuple[WeightSource, OverviewPacker, TensorFilter]) -> None:
-        self.source, self._packer, self._filter = opened
+    def _take(self, opened: Opened) -> None:
+        self.source, self.anatomy, self._packer, self._filter = opened
 
     # -- the scan -------------------------------------------------------------------------------------------------
 
@@ -316,7 +329,7 @@ class WeightExplorer(anywidget.AnyWidget):
             self._start_scan(PATIENCE, done)
         return self
 
-    def _show_again(self, opened: tuple[WeightSource, OverviewPacker, TensorFilter]) -> None:
+    def _show_again(self, opened: Opened) -> None:
         before = listing(self.source)
         self._take(opened)
         if listing(self.source) == before:

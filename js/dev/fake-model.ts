@@ -19,6 +19,7 @@ export const INITIAL: Traits = {
   window: null,
   index: [],
   drawn_axes: null,
+  view: "heatmap",
   color_scale: "robust",
   color_map: "blue-red",
   aggregate: "absmax",

@@ -1,6 +1,6 @@
 /** Answers the requests of src/protocol.ts from fake weights, as weightwidget/wire/handlers.py does from real ones. */
 
-import type { MatrixAddress, RequestKind, Requests } from "../src/protocol";
+import type { HeatmapRequests, HistogramRequests, MatrixAddress, Requests } from "../src/protocol";
 import { position } from "../src/tensor";
 import { ancestors } from "../src/tree";
 import type { FakeSource, FakeTensor } from "./fake-tensor";
@@ -16,7 +16,9 @@ export interface Answer {
   buffers: ArrayBuffer[];
 }
 
-type Handlers = { [K in RequestKind]: (request: Requests[K]["request"]) => Answer };
+/** What the fake kernel answers. The other views are tested before a Python explorer. */
+type Answered = keyof (HeatmapRequests & HistogramRequests);
+type Handlers = { [K in Answered]: (request: Requests[K]["request"]) => Answer };
 
 /** Named as the Python exception, so that the view shows the same text. */
 class KernelError extends Error {
@@ -108,7 +110,7 @@ export function kernel(source: FakeSource, records: Records): (request: Record<s
   };
 
   return (request) => {
-    const kind = request.kind as RequestKind;
+    const kind = request.kind as Answered;
     try {
       if (!Object.hasOwn(handlers, kind)) throw new KernelError("ValueError", `unknown request '${kind}'`);
       const handler = handlers[kind] as unknown as (request: Record<string, unknown>) => Answer;

@@ -3,12 +3,12 @@
 import { append, h } from "./draw/dom";
 import { filterPanel } from "./panels/filters";
 import { headingPanel } from "./panels/heading";
-import { heatmapPanel } from "./panels/heatmap";
 import { histogramPanel } from "./panels/histogram";
 import { statisticsPanel } from "./panels/statistics";
 import { toolbar } from "./panels/toolbar";
 import { treePanel } from "./panels/tree";
 import type { Store } from "./store";
+import { shownView, VIEWS, viewTabs } from "./views";
 
 /** Widths in CSS pixels from which the tree stands beside the panels, and the statistics beside the heatmap. */
 const MEDIUM = 620;
@@ -25,18 +25,26 @@ export function explorerLayout(root: HTMLElement, store: Store): void {
     h("section", { class: "ww-side-tree", "aria-label": "layers" }, treePanel(store)),
     filters,
   );
-  const main = h(
-    "div",
-    { class: "ww-main" },
-    headingPanel(store),
-    h(
-      "div",
-      { class: "ww-work" },
-      h("section", { class: "ww-place-heatmap", "aria-label": "heatmap" }, heatmapPanel(store)),
-      h("section", { class: "ww-place-histogram", "aria-label": "histogram" }, histogramPanel(store)),
-      h("section", { class: "ww-place-statistics", "aria-label": "statistics" }, statisticsPanel(store)),
-    ),
+  const shown = shownView(store);
+  const { tabs, places } = viewTabs(store, shown);
+  const histogram = h(
+    "section",
+    { class: "ww-place-histogram", "aria-label": "histogram" },
+    histogramPanel(store),
   );
+  const statistics = h(
+    "section",
+    { class: "ww-place-statistics", "aria-label": "statistics" },
+    statisticsPanel(store),
+  );
+  const work = h("div", { class: "ww-work" }, ...places, histogram, statistics);
+  store.effect(() => {
+    const whole = VIEWS.find((view) => view.name === shown.value)?.whole ?? false;
+    work.dataset.whole = String(whole);
+    histogram.hidden = whole;
+    statistics.hidden = whole;
+  });
+  const main = h("div", { class: "ww-main" }, headingPanel(store), tabs, work);
   const body = h("div", { class: "ww-body" }, side, splitter(side, store.lifetime), main);
   append(root, [toolbar(store), body]);
 

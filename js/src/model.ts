@@ -7,6 +7,15 @@ import type { Aggregate, DrawnAxes, ErrorBody, Reply, RequestKind, Requests } fr
 export type Range = [number, number];
 export type ColorScale = "robust" | "full" | "symlog" | "row";
 export type ColorMap = "blue-red" | "purple-green" | "brown-teal" | "grey";
+export type ViewName =
+  | "heatmap"
+  | "filters"
+  | "gates"
+  | "heads"
+  | "tokens"
+  | "experts"
+  | "channel"
+  | "spectrum";
 export type Status = "scanning" | "ready" | "cancelled" | "failed";
 
 /** The traits of WeightExplorer that the front end knows. */
@@ -23,6 +32,7 @@ export interface Traits {
   index: number[];
   /** null: the default axes of the tensor (see defaultAxes in tensor.ts). */
   drawn_axes: DrawnAxes | null;
+  view: ViewName;
   color_scale: ColorScale;
   color_map: ColorMap;
   aggregate: Aggregate;
@@ -42,6 +52,7 @@ const TRAIT_NAMES: readonly (keyof Traits)[] = [
   "window",
   "index",
   "drawn_axes",
+  "view",
   "color_scale",
   "color_map",
   "aggregate",
@@ -64,7 +75,9 @@ export class RequestFailed extends Error {
 interface Pending {
   resolve(reply: unknown): void;
   reject(error: Error): void;
-  sent: number;
+  onProgress?(share: number): void;
+  /** When it was sent, or last heard of. */
+  heard: number;
 }
 
 export type KernelState = "unknown" | "alive" | "slow" | "gone";
@@ -74,6 +87,12 @@ const SLOW_AFTER = 1500;
 /** ... and before the view says that there seems to be no kernel. A late answer is still used. */
 const GONE_AFTER = 8000;
 
+export interface RequestOptions {
+  signal?: AbortSignal;
+  /** Takes the share that is done, for what takes long. */
+  onProgress?(share: number): void;
+}
+
 export interface Model {
   readonly traits: TraitSignals;
   /** Whether a kernel answers: drawn from the fate of the requests. */
@@ -82,7 +101,7 @@ export interface Model {
   request<K extends RequestKind>(
     kind: K,
     payload: Requests[K]["request"],
-    options?: { signal?: AbortSignal },
+    options?: RequestOptions,
   ): Promise<Reply<K>>;
   /** Stops the kernel's scan. */
   cancelScan(): void;
@@ -104,6 +123,11 @@ export function bindModel(model: AnyModel, lifetime: AbortSignal): Model {
     kernel.value = "alive";
     const waiting = pending.get(message.id);
     if (!waiting) return;
+    if (typeof message.progress === "number") {
+      waiting.heard = Date.now();
+      waiting.onProgress?.(message.progress);
+      return;
+    }
     pending.delete(message.id);
     // A histogram's reply has a field of that name, too: a number.
     if (message.error) waiting.reject(new RequestFailed(message.error));
@@ -113,7 +137,7 @@ export function bindModel(model: AnyModel, lifetime: AbortSignal): Model {
 
   const watch = setInterval(() => {
     if (pending.size === 0) return;
-    const oldest = Math.min(...[...pending.values()].map((p) => p.sent));
+    const oldest = Math.min(...[...pending.values()].map((p) => p.heard));
     const age = Date.now() - oldest;
     if (age > GONE_AFTER) kernel.value = "gone";
     else if (age > SLOW_AFTER && kernel.value !== "gone") kernel.value = "slow";
@@ -151,7 +175,12 @@ export function bindModel(model: AnyModel, lifetime: AbortSignal): Model {
           send({ cancel: id });
           reject(new RequestCancelled());
         });
-        pending.set(id, { resolve: resolve as (reply: unknown) => void, reject, sent: Date.now() });
+        pending.set(id, {
+          resolve: resolve as (reply: unknown) => void,
+          reject,
+          onProgress: options.onProgress,
+          heard: Date.now(),
+        });
         send({ id, kind, ...payload });
       }),
     cancelScan: () => send({ cancel: "scan" }),
@@ -189,6 +218,6 @@ function same(a: unknown, b: unknown): boolean {
   return a === b || JSON.stringify(a) === JSON.stringify(b);
 }
 
-function isReply(message: unknown): message is { id: string; error?: ErrorBody } {
+function isReply(message: unknown): message is { id: string; error?: ErrorBody; progress?: number } {
   return typeof message === "object" && message !== null && "id" in message;
 }

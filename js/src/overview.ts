@@ -4,6 +4,7 @@
  * A module that holds a single tensor shares that tensor's place in the arrays: `slot` tells which.
  */
 
+import { type Axes, type Layers, type PackedAnatomy, unpackAnatomy } from "./anatomy";
 import { type Numbers, readSafetensors } from "./safetensors";
 import { defaultAxes, matrixSize, position } from "./tensor";
 import { ancestors } from "./tree";
@@ -46,6 +47,10 @@ export interface Overview {
   role(row: number): string;
   /** Class of the module, or of the module that owns the tensor; empty if unknown. */
   kind(row: number): string;
+  /** What the axes of a tensor mean; null for modules and where nothing is told. */
+  axes(row: number): Axes | null;
+  /** Layers whose tensors belong together. */
+  readonly layers: Layers;
   /** Row of the first name of a tied tensor, else -1. */
   sharedWith(row: number): number;
   /** Why a tensor could not be summarised, else "". */
@@ -79,6 +84,7 @@ interface Index {
   errors: Record<string, string>;
   thumbnail: number;
   profile: number;
+  anatomy?: PackedAnatomy;
   skipped?: Record<string, string>;
   skipped_count?: number;
 }
@@ -130,6 +136,8 @@ function build(index: Index, array: (name: string) => Numbers | null): Overview 
   const dtypes = lookUp(index.dtypes, "dtype");
   const roles = lookUp(index.roles, "role");
   const kinds = lookUp(index.kinds, "kind");
+  const anatomy = unpackAnatomy(index.anatomy);
+  const meanings = array("axes");
   const shape = (row: number): readonly number[] => (row >= 0 && row < tensors ? (shapes(row) ?? []) : []);
   const known = array("summarised");
   const slots = array("slot");
@@ -232,6 +240,8 @@ function build(index: Index, array: (name: string) => Numbers | null): Overview 
     dtype: (row) => (row >= 0 && row < tensors ? (dtypes(row) ?? "") : ""),
     role: (row) => (row >= 0 && row < tensors ? (roles(row) ?? "") : ""),
     kind: (row) => (row >= 0 && row < rows ? (kinds(row) ?? "") : ""),
+    axes: (row) => (row >= 0 && row < tensors ? (anatomy.axes[meanings?.[row] ?? -1] ?? null) : null),
+    layers: anatomy,
     sharedWith: (row) => index.shared[row] ?? -1,
     error: (row) => index.errors[row] ?? "",
     summarised,

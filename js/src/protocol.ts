@@ -1,69 +1,42 @@
-/** The messages between the front end and the kernel. Mirrors weightwidget/wire/protocol.py, which documents them. */
+/**
+ * The messages between the front end and the kernel; one file a view in protocol/.
+ * Mirrors weightwidget/wire/protocol/, which documents them.
+ */
 
-export type Aggregate = "absmax" | "mean" | "std" | "min" | "max";
-export const AGGREGATES: readonly Aggregate[] = ["absmax", "mean", "std", "min", "max"];
+import type { ChannelRequests } from "./protocol/channel";
+import type { ExpertsRequests } from "./protocol/experts";
+import type { FiltersRequests } from "./protocol/filters";
+import type { GatesRequests } from "./protocol/gates";
+import type { HeadsRequests } from "./protocol/heads";
+import type { HeatmapRequests } from "./protocol/heatmap";
+import type { HistogramRequests } from "./protocol/histogram";
+import type { RecordsRequests } from "./protocol/records";
+import type { SpectrumRequests } from "./protocol/spectrum";
+import type { TokensRequests } from "./protocol/tokens";
 
-/** Rows and columns of a full tile, in pixels. */
-export const TILE_SIZE = 256;
+export * from "./protocol/channel";
+export * from "./protocol/experts";
+export * from "./protocol/filters";
+export * from "./protocol/gates";
+export * from "./protocol/heads";
+export * from "./protocol/heatmap";
+export * from "./protocol/histogram";
+export * from "./protocol/records";
+export * from "./protocol/spectrum";
+export * from "./protocol/tokens";
 
-/** Which axes make rows and columns; axes listed together are flattened, the others are fixed at `index`. */
-export interface DrawnAxes {
-  rows: number[];
-  cols: number[];
-}
-
-/** The matrix that is drawn of a tensor. */
-export interface MatrixAddress {
-  tensor: string;
-  axes: DrawnAxes;
-  index: number[];
-}
-
-export interface Requests {
-  tile: {
-    request: MatrixAddress & {
-      /** row level, column level, row number, column number */
-      tile: [number, number, number, number];
-      aggregate: Aggregate;
-      range?: [number, number] | null;
-    };
-    /** Buffers: float32 values; with a range also uint8 shares. */
-    reply: { height: number; width: number };
-  };
-  profile: {
-    request: MatrixAddress;
-    /** Buffers: float32 row norms, float32 column norms. */
-    reply: { row_step: number; col_step: number };
-  };
-  cell: {
-    request: MatrixAddress & { window: [number, number, number, number] };
-    reply: { value: string; row: number; col: number; position: number[] };
-  };
-  histogram: {
-    request: {
-      path: string;
-      bins: number;
-      scale: "value" | "magnitude";
-      range?: [number, number] | null;
-    };
-    /** Buffer: float64 counts. */
-    reply: {
-      range: [number, number];
-      below: number;
-      above: number;
-      zeros: number;
-      nan: number;
-      posinf: number;
-      neginf: number;
-      exact: boolean;
-      relative_error: number;
-    };
-  };
-  count: {
-    request: { path: string; range: [number, number] };
-    reply: { count: number; total: number; exact: boolean };
-  };
-}
+/** By kind: what is asked, and what is answered besides buffers. */
+export interface Requests
+  extends HeatmapRequests,
+    HistogramRequests,
+    RecordsRequests,
+    FiltersRequests,
+    GatesRequests,
+    HeadsRequests,
+    TokensRequests,
+    ExpertsRequests,
+    ChannelRequests,
+    SpectrumRequests {}
 
 export type RequestKind = keyof Requests;
 

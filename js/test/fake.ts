@@ -1,5 +1,6 @@
 /** An overview made by hand, for tests of what only reads overviews. */
 
+import { type Axes, NO_LAYERS } from "../src/anatomy";
 import type { LocalHistogram, Overview } from "../src/overview";
 
 export interface FakeTensor {
@@ -9,6 +10,7 @@ export interface FakeTensor {
   role?: string;
   sharedWith?: number;
   error?: string;
+  axes?: Axes;
 }
 
 export interface FakeModel {
@@ -48,6 +50,8 @@ export function fakeOverview(model: FakeModel): Overview {
     dtype: (row) => tensors[row]?.dtype ?? "",
     role: (row) => tensors[row]?.role ?? "",
     kind: (row) => kinds.get(row < tensors.length ? owner(names[row] ?? "") : (names[row] ?? "")) ?? "",
+    axes: (row) => tensors[row]?.axes ?? null,
+    layers: NO_LAYERS,
     sharedWith: (row) => tensors[row]?.sharedWith ?? -1,
     error: (row) => tensors[row]?.error ?? "",
     summarised: model.summarised ?? (() => true),

@@ -181,13 +181,10 @@ def test_a_withdrawn_request_gets_no_answer(handling, monkeypatch):
     handlers, replies = handling
     held, started = threading.Event(), threading.Event()
 
-    def slow(weights, request, cancelled):
+    def slow(weights, request, job):
         started.set()
         assert held.wait(20)
-        from weightwidget.summary.cancel import Cancelled
-
-        if cancelled():
-            raise Cancelled
+        job.check()
         return {}, []
 
     monkeypatch.setitem(HANDLERS, "slow", slow)

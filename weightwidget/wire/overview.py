@@ -18,12 +18,14 @@ import numpy.typing as npt
 import torch
 from safetensors.torch import save as save_safetensors
 
+from weightwidget.anatomy.anatomy import Anatomy
 from weightwidget.detail.matrix import default_axes, matrix_size
 from weightwidget.sources.base import WeightSource, in_totals
 from weightwidget.summary.pooling import cell_starts, shrink, thumbnail_size
 from weightwidget.summary.record import TensorSummary
 from weightwidget.summary.table import stored_columns
 from weightwidget.summary.tree import members
+from weightwidget.wire.anatomy import describe_anatomy
 from weightwidget.wire.histograms import local_histogram, local_log_histogram
 
 BUDGET = 4_000_000
@@ -86,10 +88,13 @@ class OverviewPacker:
         The weights. Only names, shapes and types are read.
     detail
         Largest side of a thumbnail, in cells. More than the default raises the budget in proportion to its square.
+    anatomy
+        What the axes of the tensors mean; by default what the rules find.
     """
 
-    def __init__(self, source: WeightSource, detail: int = LADDER[0].thumbnail) -> None:
+    def __init__(self, source: WeightSource, detail: int = LADDER[0].thumbnail, anatomy: Anatomy | None = None) -> None:
         self.source = source
+        self._anatomy = Anatomy(source) if anatomy is None else anatomy
         self._refs = list(source.tensors.values())
         self._rows = {ref.name: row for row, ref in enumerate(self._refs)}
         inside = members(source.tensors)
@@ -103,6 +108,7 @@ class OverviewPacker:
         self._names_size += sum(12 + 4 * len(ref.shape) for ref in self._refs)
         self.detail = self._choose_detail(detail)
         self._described, self._codes = self._describe()
+        self._describe_anatomy()
         self._histograms: dict[tuple[str, int], tuple[TensorSummary, Array]] = {}
 
     def pack(self, tensors: Mapping[str, TensorSummary], modules: Mapping[str, TensorSummary] | None = None) -> bytes:
@@ -120,6 +126,8 @@ class OverviewPacker:
         bytes
             A safetensors file.
         """
+        if self._anatomy.version != self._anatomy_version:
+            self._describe_anatomy()
         modules = modules or {}
         records: list[TensorSummary | None] = [tensors.get(ref.name) for ref in self._refs]
         records += [modules.get(path) for path in self._own_slot]
@@ -180,6 +188,11 @@ class OverviewPacker:
             "profile": self.detail.profile,
         }
         return index, codes
+
+    def _describe_anatomy(self) -> None:
+        self._anatomy_version = self._anatomy.version
+        self._described["anatomy"], places = describe_anatomy(self._anatomy, self._rows)
+        self._codes["axes"] = np.array(places, np.uint16 if max(places, default=0) < 65536 else np.int32)
 
     def _place_modules(self, inside: Mapping[str, Sequence[str]]) -> tuple[list[str], Array]:
         """The modules with a place of their own in the arrays, and the place of every module."""

@@ -1,0 +1,1 @@
+"""What tensors are: the meaning of their axes, their named blocks, the layers that they make."""

@@ -1,0 +1,1 @@
+"""What answers requests: one module a view, each with its functions in `HANDLERS` by kind of request."""

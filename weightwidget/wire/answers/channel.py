@@ -1,0 +1,7 @@
+"""A channel followed through the network."""
+
+from __future__ import annotations
+
+from weightwidget.wire.answers.base import Handler
+
+HANDLERS: dict[str, Handler] = {}

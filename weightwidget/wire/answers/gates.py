@@ -1,0 +1,7 @@
+"""The gates of a recurrent layer."""
+
+from __future__ import annotations
+
+from weightwidget.wire.answers.base import Handler
+
+HANDLERS: dict[str, Handler] = {}

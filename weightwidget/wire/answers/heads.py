@@ -1,0 +1,7 @@
+"""The heads of attention layers."""
+
+from __future__ import annotations
+
+from weightwidget.wire.answers.base import Handler
+
+HANDLERS: dict[str, Handler] = {}

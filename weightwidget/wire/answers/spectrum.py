@@ -1,0 +1,7 @@
+"""Singular values of a matrix."""
+
+from __future__ import annotations
+
+from weightwidget.wire.answers.base import Handler
+
+HANDLERS: dict[str, Handler] = {}

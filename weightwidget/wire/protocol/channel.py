@@ -1,0 +1,1 @@
+"""A channel followed through the network."""
