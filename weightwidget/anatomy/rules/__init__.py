@@ -7,7 +7,8 @@ once, then guesses by name and shape for what is still unknown.
 from __future__ import annotations
 
 from weightwidget.anatomy.found import Found
-from weightwidget.anatomy.rules import convolution, recurrent  # noqa: F401 - registers the rules
+from weightwidget.anatomy.rules import convolution, dense, norm, recurrent  # noqa: F401 - registers the rules
+from weightwidget.anatomy.rules.attention import attention_by_names, finish_multihead
 from weightwidget.anatomy.rules.base import RULES, ModuleView
 from weightwidget.sources.base import TensorRef, WeightSource
 
@@ -22,4 +23,6 @@ def find(source: WeightSource) -> Found:
         rule = RULES.get(info.kind)
         if rule is not None:
             rule(ModuleView(path, info.kind, info.hyper, own.get(path, {}), source), found)
+    finish_multihead(found)
+    attention_by_names(source, found)
     return found
