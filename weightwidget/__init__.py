@@ -4,7 +4,8 @@
 """
 
 from weightwidget.anatomy.anatomy import Anatomy, axes
-from weightwidget.anatomy.axes import Axes
+from weightwidget.anatomy.axes import Axes, Split
+from weightwidget.anatomy.rules.custom import register_anatomy
 from weightwidget.detail.spectrum import Spectrum, spectrum
 from weightwidget.explorer import WeightExplorer
 from weightwidget.sources import open_weights
@@ -20,11 +21,13 @@ __all__ = [
     "Axes",
     "ModelSummary",
     "Spectrum",
+    "Split",
     "TensorSummary",
     "WeightExplorer",
     "WeightFileError",
     "axes",
     "open_weights",
+    "register_anatomy",
     "spectrum",
     "summarize",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import operator
 import threading
@@ -12,13 +11,17 @@ from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 import anywidget
 import traitlets as t
+from torch import nn
 
 from weightwidget.anatomy.anatomy import Anatomy
+from weightwidget.anatomy.axes import SEPARATOR
+from weightwidget.anatomy.blocks import Blocks
 from weightwidget.detail.pixels import Aggregate
 from weightwidget.detail.selection import Selection, select
 from weightwidget.sources import open_weights
 from weightwidget.sources.base import TensorRef, WeightSource, in_totals
 from weightwidget.sources.source import ListedSource
+from weightwidget.sources.tokenizers import TokenStrings
 from weightwidget.summary.filtering import TensorFilter
 from weightwidget.summary.model import ModelSummary
 from weightwidget.summary.record import TensorSummary
@@ -59,7 +62,7 @@ PACKING_PAUSE = 4
 """How many times longer than packing an overview the scan then goes on undisturbed."""
 
 
-Opened: TypeAlias = tuple[WeightSource, Anatomy, OverviewPacker, TensorFilter]
+Opened: TypeAlias = tuple[WeightSource, Anatomy, Blocks, OverviewPacker, TensorFilter]
 
 
 class WeightExplorer(anywidget.AnyWidget):
@@ -78,13 +81,18 @@ class WeightExplorer(anywidget.AnyWidget):
     patience
         Seconds that the constructor waits for the scan, so that a small model is complete when the cell ends. It
         does not wait for a scan that would take longer; that goes on in the background.
+    tokenizer
+        Gives the tokens of embeddings their strings: a tokenizer, a list of strings, a mapping of strings to numbers,
+        or a path to ``tokenizer.json``, ``vocab.json`` or ``vocab.txt``. By default one of these files beside the
+        weights, if there is one.
     **traits
         Initial values of the traits below.
 
     Attributes
     ----------
     selected : str
-        Path of the selected tensor or module; ``""`` is the whole model.
+        Path of the selected tensor, module or block (``"lstm.weight_ih_l0 › f"``,
+        ``"encoder.layer.3 › head 5 › key"``); ``""`` is the whole model.
     query : str
         Text of the layer filter: ``"attention kind:Linear std>0.1"``. What is wrong with it is in `query_error`.
     facets : dict of str to (float, float)
@@ -96,13 +104,16 @@ class WeightExplorer(anywidget.AnyWidget):
     window : (int, int, int, int) or None
         Visible part of the heatmap in elements: first row, end row, first column, end column; None shows all.
     index : tuple of int
-        Position on every axis of the selected tensor, or ``()`` for its beginning; the entries of drawn axes do
-        not matter.
+        Position on every axis of the selected tensor or block, or ``()`` for its beginning; the entries of drawn
+        axes do not matter.
     drawn_axes : dict or None
-        ``{"rows": [axes], "cols": [axes]}`` of the selected tensor; axes listed together are flattened. None draws
-        the first axis against all others.
+        ``{"rows": [axes], "cols": [axes]}`` of the selected tensor or block; axes listed together are flattened. None
+        draws the first axis against all others; of stacked experts, one expert after the other.
     view : {"heatmap", "filters", "gates", "heads", "tokens", "experts", "channel", "spectrum"}
         What is shown of the selected tensor; where it has no such view, the heatmap.
+    channel : (int, int) or None
+        What the channel view follows: an axis of the selected tensor, and a position on it. ``(0, 99)`` is row 99 of a
+        matrix, ``(1, 856)`` its column 856.
     color_scale : {"robust", "full", "symlog", "row"}
         How values map to colours.
     color_map : {"blue-red", "purple-green", "brown-teal", "grey"}
@@ -132,6 +143,7 @@ class WeightExplorer(anywidget.AnyWidget):
 
     _overview = t.Bytes().tag(sync=True)
     _message = t.Unicode().tag(sync=True)
+    _strings_version = t.Int(0).tag(sync=True)
 
     selected = t.Unicode().tag(sync=True)
     query = t.Unicode().tag(sync=True)
@@ -144,6 +156,7 @@ class WeightExplorer(anywidget.AnyWidget):
     index = t.Tuple().tag(sync=True)
     drawn_axes = t.Dict(default_value=None, allow_none=True).tag(sync=True)
     view = t.Enum(VIEWS, "heatmap").tag(sync=True)
+    channel = t.Tuple(t.CInt(), t.CInt(), default_value=None, allow_none=True).tag(sync=True)
     color_scale = t.Enum(COLOR_SCALES, "robust").tag(sync=True)
     color_map = t.Enum(COLOR_MAPS, "blue-red").tag(sync=True)
     aggregate = t.Enum(AGGREGATES, "absmax").tag(sync=True)
@@ -161,14 +174,23 @@ class WeightExplorer(anywidget.AnyWidget):
     _closed = False
 
     def __init__(
-        self, obj: Any, *, name: str | None = None, detail: int = 64, patience: float = PATIENCE, **traits: Any
+        self,
+        obj: Any,
+        *,
+        name: str | None = None,
+        detail: int = 64,
+        patience: float = PATIENCE,
+        tokenizer: Any = None,
+        **traits: Any,
     ) -> None:
         unknown = sorted(set(traits) - set(self.trait_names()))
         if unknown:
             raise TypeError(f"WeightExplorer has no trait {unknown[0]!r}")
         self._obj, self._name, self._detail = obj, name, operator.index(detail)
+        self.strings = TokenStrings(obj, tokenizer)
         self._done = threading.Event()
         self._starting = threading.Lock()
+        self._packing = threading.RLock()
         try:
             self._take(self._open())
             super().__init__(_overview=self._packer.pack({}))
@@ -189,10 +211,30 @@ class WeightExplorer(anywidget.AnyWidget):
             # The caller's source keeps its own name.
             source = ListedSource(self._name, source.tensors.values(), source.modules, source.skipped)
         anatomy = Anatomy(source)
-        return source, anatomy, OverviewPacker(source, self._detail, anatomy), TensorFilter(source)
+        anatomy.model = self._obj if isinstance(self._obj, nn.Module) else None
+        if self.source is not None:  # read again: what was set by hand stays
+            anatomy.adopt(self.anatomy)
+        packer = OverviewPacker(source, self._detail, anatomy)
+        return source, anatomy, Blocks(source, anatomy), packer, TensorFilter(source)
 
     def _take(self, opened: Opened) -> None:
-        self.source, self.anatomy, self._packer, self._filter = opened
+        self.source, self.anatomy, self._blocks, self._packer, self._filter = opened
+        self.anatomy.observe(self._on_axes_set)
+
+    def _on_axes_set(self) -> None:
+        self._pack()
+        if self._path_of(self.selected) is None:  # a block that is no longer one
+            whole = self.selected.partition(SEPARATOR)[0]
+            self.selected = whole if self._path_of(whole) == whole else self._first_matrix()
+
+    def _pack(self) -> None:
+        """Send what is known now."""
+        if self._closed or self._scan is None:
+            return
+        with self._packing:  # else an older overview could follow a newer one
+            summary = self._summary
+            tensors = summary.tensors if summary is not None else self._scan.results
+            self._overview = self._packer.pack(tensors, summary.modules if summary is not None else None)
 
     # -- the scan -------------------------------------------------------------------------------------------------
 
@@ -205,8 +247,7 @@ class WeightExplorer(anywidget.AnyWidget):
         try:
             self.set_trait("status", "scanning")
             self.set_trait("progress", 0.0)
-            if self.selected:
-                scan.prioritise(self.selected)
+            self._prioritise()
         finally:  # whatever an observer raises: somebody may already wait for the end
             scan.start()
             thread.start()
@@ -230,7 +271,7 @@ class WeightExplorer(anywidget.AnyWidget):
                 self._tell("progress", scan.progress)
                 begun = time.monotonic()
                 if begun - started > next_overview:
-                    self._overview = self._packer.pack(scan.results)
+                    self._pack()
                     ended = time.monotonic()
                     next_overview = ended - started + max(0.6 * (ended - started), PACKING_PAUSE * (ended - begun))
             self._finish(scan)
@@ -244,9 +285,8 @@ class WeightExplorer(anywidget.AnyWidget):
     def _finish(self, scan: Scan) -> None:
         if scan is not self._scan:
             return  # overtaken by a refresh
-        summary = self._summary = scan.summary()
-        if not self._closed:
-            self._overview = self._packer.pack(summary.tensors, summary.modules)
+        self._summary = scan.summary()
+        self._pack()
         self._tell("visible", self._passing())
         for trait, value in (("progress", scan.progress), ("status", scan.status)):
             if scan is self._scan:  # an observer may have called `refresh`
@@ -335,7 +375,7 @@ class WeightExplorer(anywidget.AnyWidget):
         if listing(self.source) == before:
             return
         self._overview = self._packer.pack({})
-        if self.selected in self.source.tensors or self.selected in self._packer.modules:
+        if self._path_of(self.selected) == self.selected:
             self._on_selected(None)
         else:
             self.selected = self._first_matrix()
@@ -421,16 +461,31 @@ class WeightExplorer(anywidget.AnyWidget):
 
         return open_sidebar(self, title or self.source.name)
 
+    @property
+    def tokenizer(self) -> Any:
+        """What gives tokens their strings, None if nothing was given. Can be set at any time."""
+        return self.strings.given
+
+    @tokenizer.setter
+    def tokenizer(self, tokenizer: Any) -> None:
+        self.strings = TokenStrings(self._obj, tokenizer)
+        self._strings_version += 1
+
     def ref(self, path: str) -> TensorRef | None:
-        """The tensor of that name, None if there is none."""
-        return self.source.tensors.get(path)
+        """The tensor of that name, or block of that path; None if there is none."""
+        return self.source.tensors.get(path) or self._blocks.ref(path)
 
     def record(self, path: str) -> TensorSummary | None:
-        """The record of the tensor or module of that path, None while it is not summarised."""
+        """The record of the tensor, module or block of that path; None while it is not summarised.
+
+        Blocks are summarised when they are asked for.
+        """
         summary, scan = self._summary, self._scan  # a refresh in another thread may exchange them
         if summary is not None:
-            return summary.tensors.get(path) or summary.modules.get(path)
-        return scan.results.get(path) if scan else None
+            known = summary.tensors.get(path) or summary.modules.get(path)
+        else:
+            known = scan.results.get(path) if scan else None
+        return known or self._blocks.record(path)
 
     def __repr__(self) -> str:
         """Name, size and state: what hosts without widgets show."""
@@ -447,11 +502,22 @@ class WeightExplorer(anywidget.AnyWidget):
     @t.validate("selected")
     def _check_selected(self, proposal: dict[str, Any]) -> str:
         path: str = proposal["value"]
+        known = self._path_of(path)
+        if known is None:
+            raise t.TraitError(self._blocks.why_not(path))
+        return known
+
+    def _path_of(self, path: str) -> str | None:
+        """The path as it is kept: heads by the path of their layer. None if it names nothing."""
         if path in self.source.tensors or path in self._packer.modules:
             return path
-        near = difflib.get_close_matches(path, self.source.tensors, 3, 0.5)
-        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-        raise t.TraitError(f"there is no tensor or module {path!r} in {self.source.name}{hint}")
+        block = self._blocks.find(path)
+        return block.path if block is not None else None
+
+    def _prioritise(self) -> None:
+        for path in (self._blocks.tensors(self.selected) or [self.selected]) if self.selected else ():
+            if self._scan is not None:
+                self._scan.prioritise(path)
 
     @t.validate(*CHECKS)
     def _check(self, proposal: dict[str, Any]) -> Any:
@@ -466,8 +532,7 @@ class WeightExplorer(anywidget.AnyWidget):
         # What belongs to the tensor before means nothing in this one.
         for trait, value in (("window", None), ("drawn_axes", None), ("index", ())):
             setattr(self, trait, value)
-        if self._scan is not None:
-            self._scan.prioritise(self.selected)
+        self._prioritise()
 
     @t.observe("query", "facets")
     def _on_filter(self, _change: object) -> None:

@@ -12,6 +12,7 @@ export type Receiver = (content: Values) => void;
 export const INITIAL: Traits = {
   _overview: null,
   _message: "",
+  _strings_version: 0,
   selected: "",
   query: "",
   facets: {},
@@ -20,6 +21,7 @@ export const INITIAL: Traits = {
   index: [],
   drawn_axes: null,
   view: "heatmap",
+  channel: null,
   color_scale: "robust",
   color_map: "blue-red",
   aggregate: "absmax",

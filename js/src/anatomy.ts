@@ -45,7 +45,7 @@ export interface Axes {
   readonly splits: readonly Split[];
 }
 
-/** Head h takes first + h * step to first + h * step + size of the axis of a tensor. */
+/** Head h takes `size` elements of a tensor's axis, from first + (h // run) * step + (h % run) * size. */
 export interface HeadBlocks {
   /** Row of the tensor in the overview. */
   readonly tensor: number;
@@ -55,12 +55,16 @@ export interface HeadBlocks {
   readonly size: number;
   readonly count: number;
   readonly transposed: boolean;
+  /** Heads that follow one another directly, before `step` leads on; 1 if not told. */
+  readonly run?: number;
 }
 
 interface Known {
   readonly certain: boolean;
   readonly why: string;
 }
+
+export const PROJECTIONS = ["query", "key", "value", "output"] as const;
 
 export interface AttentionLayer extends Known {
   readonly path: string;

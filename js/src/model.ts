@@ -22,6 +22,8 @@ export type Status = "scanning" | "ready" | "cancelled" | "failed";
 export interface Traits {
   _overview: DataView | null;
   _message: string;
+  /** Counts the changes of the tokens' strings. */
+  _strings_version: number;
   selected: string;
   query: string;
   facets: Record<string, Range>;
@@ -33,6 +35,8 @@ export interface Traits {
   /** null: the default axes of the tensor (see defaultAxes in tensor.ts). */
   drawn_axes: DrawnAxes | null;
   view: ViewName;
+  /** What the channel view follows: an axis of the selected tensor, and a position on it. */
+  channel: [number, number] | null;
   color_scale: ColorScale;
   color_map: ColorMap;
   aggregate: Aggregate;
@@ -45,6 +49,7 @@ export type TraitSignals = { readonly [K in keyof Traits]: Signal<Traits[K]> };
 const TRAIT_NAMES: readonly (keyof Traits)[] = [
   "_overview",
   "_message",
+  "_strings_version",
   "selected",
   "query",
   "facets",
@@ -53,6 +58,7 @@ const TRAIT_NAMES: readonly (keyof Traits)[] = [
   "index",
   "drawn_axes",
   "view",
+  "channel",
   "color_scale",
   "color_map",
   "aggregate",
@@ -60,7 +66,7 @@ const TRAIT_NAMES: readonly (keyof Traits)[] = [
   "status",
 ];
 
-const READ_ONLY: ReadonlySet<keyof Traits> = new Set(["_overview", "_message", "progress", "status"]);
+const READ_ONLY: ReadonlySet<keyof Traits> = new Set(["_overview", "_message", "_strings_version", "progress", "status"]);
 
 /** Cancelled by the caller or overtaken by a later request. Not a fault. */
 export class RequestCancelled extends Error {}

@@ -4,7 +4,8 @@
  * A module that holds a single tensor shares that tensor's place in the arrays: `slot` tells which.
  */
 
-import { type Axes, type Layers, type PackedAnatomy, unpackAnatomy } from "./anatomy";
+import { type Anatomy, type Axes, type Layers, type PackedAnatomy, unpackAnatomy } from "./anatomy";
+import type { BlockPlace } from "./blocks/place";
 import { type Numbers, readSafetensors } from "./safetensors";
 import { defaultAxes, matrixSize, position } from "./tensor";
 import { ancestors } from "./tree";
@@ -49,8 +50,16 @@ export interface Overview {
   kind(row: number): string;
   /** What the axes of a tensor mean; null for modules and where nothing is told. */
   axes(row: number): Axes | null;
-  /** Layers whose tensors belong together. */
+  /** Layers whose tensors belong together. The same object until something of the anatomy changes. */
   readonly layers: Layers;
+  /**
+   * Of the row of a block or head, where it lies; null for tensors and modules. Blocks have rows of their own, which
+   * are no part of `rows`: `rowOf` of a block's path gives one, also before its statistics have come
+   * (`Store.blocks.want` asks for them). To all that asks by row, a block is a tensor and a head is a module.
+   */
+  block(row: number): BlockPlace | null;
+  /** Paths of the blocks directly inside a tensor, a block, an attention layer (its heads) or a head. */
+  blocksOf(path: string): readonly string[];
   /** Row of the first name of a tied tensor, else -1. */
   sharedWith(row: number): number;
   /** Why a tensor could not be summarised, else "". */
@@ -136,8 +145,8 @@ function build(index: Index, array: (name: string) => Numbers | null): Overview 
   const dtypes = lookUp(index.dtypes, "dtype");
   const roles = lookUp(index.roles, "role");
   const kinds = lookUp(index.kinds, "kind");
-  const anatomy = unpackAnatomy(index.anatomy);
   const meanings = array("axes");
+  const anatomy = sameAnatomy(index.anatomy, meanings, names);
   const shape = (row: number): readonly number[] => (row >= 0 && row < tensors ? (shapes(row) ?? []) : []);
   const known = array("summarised");
   const slots = array("slot");
@@ -242,6 +251,8 @@ function build(index: Index, array: (name: string) => Numbers | null): Overview 
     kind: (row) => (row >= 0 && row < rows ? (kinds(row) ?? "") : ""),
     axes: (row) => (row >= 0 && row < tensors ? (anatomy.axes[meanings?.[row] ?? -1] ?? null) : null),
     layers: anatomy,
+    block: () => null,
+    blocksOf: () => [],
     sharedWith: (row) => index.shared[row] ?? -1,
     error: (row) => index.errors[row] ?? "",
     summarised,
@@ -271,6 +282,19 @@ function build(index: Index, array: (name: string) => Numbers | null): Overview 
       };
     },
   };
+}
+
+/** The last anatomy: a scan sends many overviews that have the same one. */
+let latest: { text: string; anatomy: Anatomy } | null = null;
+
+function sameAnatomy(
+  packed: PackedAnatomy | undefined,
+  meanings: Numbers | null,
+  names: readonly string[],
+): Anatomy {
+  const text = packed ? JSON.stringify([packed, Array.from(meanings ?? []), names]) : "";
+  if (latest?.text !== text) latest = { text, anatomy: unpackAnatomy(packed) };
+  return latest.anatomy;
 }
 
 const COUNTS: ReadonlySet<string> = new Set(["count", "nan", "posinf", "neginf", "zeros", "bytes"]);

@@ -1,11 +1,12 @@
 /** The state of one view: what the panels share and the kernel need not know. */
 
 import { batch, computed, effect, type ReadonlySignal, type Signal, signal } from "@preact/signals-core";
+import { type BlockStore, type Blocks, createBlocks } from "./blocks/store";
 import type { Model, TraitSignals } from "./model";
 import { emptyOverview, type Overview, parseOverview } from "./overview";
 import type { DrawnAxes } from "./protocol";
 import { type QueryResult, runQuery } from "./query";
-import { defaultAxes } from "./tensor";
+import { defaultAxes, usualAxes } from "./tensor";
 
 /** An element of the drawn matrix under the pointer, or the block of elements under the pixel. */
 export interface Hover {
@@ -20,13 +21,19 @@ export interface Hover {
 export interface Store {
   readonly model: Model;
   readonly traits: TraitSignals;
+  /** Of tensors and modules alone: changes only when the kernel sends another one. For what looks at all tensors. */
+  readonly base: ReadonlySignal<Overview>;
+  /** Of tensors, modules, and the blocks of which anything is known. */
   readonly overview: ReadonlySignal<Overview>;
+  readonly blocks: BlockStore;
   /** The outcome of query and facets: per tensor whether it passes, and what is wrong with the query. */
   readonly matches: ReadonlySignal<QueryResult>;
   /** Row of `selected` in the overview; -1 if nothing (known) is selected. */
   readonly selectedRow: ReadonlySignal<number>;
-  /** The axes drawn of the selected tensor: the trait, or the default. */
+  /** The axes drawn of the selected tensor: the trait, or the usual ones. */
   readonly axes: ReadonlySignal<DrawnAxes>;
+  /** The axes that are drawn of a tensor unless others are chosen. */
+  usualAxes(row: number): DrawnAxes;
   /** Statistic in the tree's column, a key of STATISTICS. */
   readonly statistic: Signal<string>;
   readonly sort: Signal<{ key: string; descending: boolean } | null>;
@@ -41,22 +48,57 @@ export interface Store {
   effect(run: () => void | (() => void)): void;
 }
 
-/** @param overview shared by all views of a model (parsing it is not free) */
+/**
+ * @param base shared by all views of a model (parsing it is not free)
+ * @param blocks shared, too; by default of this view alone
+ */
 export function createStore(
   model: Model,
-  overview: ReadonlySignal<Overview>,
+  base: ReadonlySignal<Overview>,
   theme: ReadonlySignal<"light" | "dark">,
   lifetime: AbortSignal,
+  { overview, store: blocks }: Blocks = createBlocks(model, base, lifetime),
 ): Store {
   const { traits } = model;
   const selectedRow = computed(() => overview.value.rowOf(traits.selected.value));
+  const run: Store["effect"] = (what) => {
+    const stop = effect(what);
+    lifetime.addEventListener("abort", stop, { once: true });
+  };
+  let reachedOnce = false;
+  const reached = computed(() => {
+    const state = model.kernel.value;
+    reachedOnce ||= state === "alive";
+    return reachedOnce || state !== "gone";
+  });
+  const usual = (row: number): DrawnAxes => {
+    const shape = overview.value.shape(row);
+    const plain = defaultAxes(shape);
+    const wanted = usualAxes(shape, overview.value.axes(row));
+    // Without a kernel only the default axes have a picture.
+    return JSON.stringify(wanted) === JSON.stringify(plain) || reached.value ? wanted : plain;
+  };
+  // Of what is selected everything is wanted, of a head that of its parts, too.
+  run(() => {
+    const place = overview.value.block(selectedRow.value);
+    if (!place) return;
+    blocks.want(
+      place.parts.map((part) => part.path),
+      { detail: true },
+    );
+    blocks.want([place.path], { detail: true });
+  });
   return {
     model,
     traits,
+    base,
     overview,
-    matches: computed(() => runQuery(overview.value, traits.query.value, traits.facets.value)),
+    blocks,
+    // Blocks are not filtered: that some have come changes nothing.
+    matches: computed(() => runQuery(base.value, traits.query.value, traits.facets.value)),
     selectedRow,
-    axes: computed(() => traits.drawn_axes.value ?? defaultAxes(overview.value.shape(selectedRow.value))),
+    axes: computed(() => traits.drawn_axes.value ?? usual(selectedRow.value)),
+    usualAxes: usual,
     statistic: signal("std"),
     sort: signal(null),
     hover: signal(null),
@@ -70,10 +112,7 @@ export function createStore(
         traits.drawn_axes.value = null;
       }),
     lifetime,
-    effect: (run) => {
-      const stop = effect(run);
-      lifetime.addEventListener("abort", stop, { once: true });
-    },
+    effect: run,
   };
 }
 

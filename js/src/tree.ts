@@ -6,7 +6,8 @@
  * ("encoder.layer"). Children keep the order in which they first appear. A path may name a tensor and a module.
  */
 
-export type NodeKind = "module" | "tensor" | "group";
+/** Blocks, and groups of them, are made when somebody unfolds what they are in: they are no part of `Tree`. */
+export type NodeKind = "module" | "tensor" | "group" | "block";
 
 export interface TreeNode {
   /** Unique in the tree, and the same for the same thing in a later tree. */
@@ -16,7 +17,7 @@ export interface TreeNode {
   readonly path: string;
   /** What the row says: the path without that of the parent row. */
   label: string;
-  /** Number of a tensor in the given names; -1 for modules and groups. */
+  /** Number of a tensor in the given names; -1 for all else. */
   readonly tensor: number;
   parent: TreeNode | null;
   children: TreeNode[];
@@ -83,6 +84,16 @@ export function buildTree(names: readonly string[], facts: TreeFacts = {}): Tree
 function node(kind: NodeKind, path: string, label: string, tensor: number): TreeNode {
   const key = `${kind[0]}:${path}`;
   return { key, kind, path, label, tensor, parent: null, children: [], groups: [], index: -1 };
+}
+
+/** A block under the node that it is drawn under. */
+export function blockNode(parent: TreeNode, path: string, label: string): TreeNode {
+  return { ...node("block", path, label, -1), parent };
+}
+
+/** A group of blocks in a module. */
+export function groupNode(parent: TreeNode, label: string): TreeNode {
+  return { ...node("group", `${parent.path} › ${label}`, label, -1), parent };
 }
 
 function labelOf(path: string, parent: TreeNode): string {

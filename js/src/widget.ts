@@ -2,6 +2,7 @@
 
 import type { AnyModel, Initialize, Render } from "@anywidget/types";
 import type { ReadonlySignal } from "@preact/signals-core";
+import { type Blocks, createBlocks } from "./blocks/store";
 import { explorerLayout } from "./layout";
 import { bindModel, type Model } from "./model";
 import type { Overview } from "./overview";
@@ -11,6 +12,7 @@ import { hostTheme } from "./theme";
 interface Bound {
   model: Model;
   overview: ReadonlySignal<Overview>;
+  blocks: Blocks;
 }
 
 const bound = new WeakMap<AnyModel, Bound>();
@@ -19,7 +21,8 @@ function bind(model: AnyModel, lifetime: AbortSignal): Bound {
   let found = bound.get(model);
   if (!found) {
     const wrapped = bindModel(model, lifetime);
-    found = { model: wrapped, overview: overviewOf(wrapped) };
+    const overview = overviewOf(wrapped);
+    found = { model: wrapped, overview, blocks: createBlocks(wrapped, overview, lifetime) };
     bound.set(model, found);
     lifetime.addEventListener("abort", () => bound.delete(model));
   }
@@ -31,12 +34,12 @@ const initialize: Initialize = ({ model, signal }) => {
 };
 
 const render: Render = ({ model, el, signal }) => {
-  const { model: wrapped, overview } = bind(model, signal);
+  const { model: wrapped, overview, blocks } = bind(model, signal);
   const root = document.createElement("div");
   root.className = "weightwidget";
   el.append(root);
   const theme = hostTheme(root, signal);
-  const store = createStore(wrapped, overview, theme, signal);
+  const store = createStore(wrapped, overview, theme, signal, blocks);
   explorerLayout(root, store);
   signal.addEventListener("abort", () => root.remove());
 };

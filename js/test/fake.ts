@@ -1,6 +1,6 @@
 /** An overview made by hand, for tests of what only reads overviews. */
 
-import { type Axes, NO_LAYERS } from "../src/anatomy";
+import { type Axes, type Layers, NO_LAYERS } from "../src/anatomy";
 import type { LocalHistogram, Overview } from "../src/overview";
 
 export interface FakeTensor {
@@ -18,6 +18,7 @@ export interface FakeModel {
   tensors: FakeTensor[];
   /** Classes by path. All modules of the names get a row; without a class here it is "". */
   modules?: Record<string, string>;
+  layers?: Layers;
   /** Statistics of the tensors; null is unknown. Rows of modules come after those of tensors. */
   columns?: Record<string, ArrayLike<number | null>>;
   histogram?: (row: number) => LocalHistogram | null;
@@ -51,7 +52,9 @@ export function fakeOverview(model: FakeModel): Overview {
     role: (row) => tensors[row]?.role ?? "",
     kind: (row) => kinds.get(row < tensors.length ? owner(names[row] ?? "") : (names[row] ?? "")) ?? "",
     axes: (row) => tensors[row]?.axes ?? null,
-    layers: NO_LAYERS,
+    layers: model.layers ?? NO_LAYERS,
+    block: () => null,
+    blocksOf: () => [],
     sharedWith: (row) => tensors[row]?.sharedWith ?? -1,
     error: (row) => tensors[row]?.error ?? "",
     summarised: model.summarised ?? (() => true),

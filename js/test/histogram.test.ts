@@ -31,6 +31,7 @@ import { histogramState } from "../src/panels/histogram/state";
 import { entries, entriesToText, flatCell } from "../src/panels/statistics/entries";
 import { rankOf } from "../src/panels/statistics/rank";
 import type { Store } from "../src/store";
+import { defaultAxes } from "../src/tensor";
 
 /** Two tensors and the module around them; the first tensor has tails, a NaN and zeros. */
 const COLUMNS: Record<string, number[]> = {
@@ -60,6 +61,7 @@ function fakeOverview(): Overview {
     dtype: () => "float32",
     role: () => "weight",
     kind: () => "Linear",
+    axes: () => null,
     sharedWith: () => -1,
     error: () => "",
     summarised: () => true,
@@ -437,8 +439,8 @@ test("the table has all digits when it is copied, and one line a value", () => {
 });
 
 test("positions are cells of the default matrix", () => {
-  assert.deepEqual(flatCell([10, 11], [3, 10]), [3, 10]);
-  assert.deepEqual(flatCell([4, 3, 5, 2], [2, 1, 4, 1]), [2, 19]);
-  assert.deepEqual(flatCell([7], [5]), [0, 5]);
-  assert.deepEqual(flatCell([], []), [0, 0]);
+  assert.deepEqual(flatCell([10, 11], defaultAxes([10, 11]), [3, 10]), [3, 10]);
+  assert.deepEqual(flatCell([4, 3, 5, 2], defaultAxes([4, 3, 5, 2]), [2, 1, 4, 1]), [2, 19]);
+  assert.deepEqual(flatCell([7], defaultAxes([7]), [5]), [0, 5]);
+  assert.deepEqual(flatCell([], defaultAxes([]), []), [0, 0]);
 });

@@ -10,7 +10,7 @@ PROJECTIONS = ("query", "key", "value", "output")
 
 @dataclass(frozen=True)
 class HeadBlocks:
-    """Where the heads of one projection lie in a tensor: equal boxes at equal distances along one axis.
+    """Where the heads of one projection lie in a tensor: equal boxes along one axis.
 
     Attributes
     ----------
@@ -19,10 +19,14 @@ class HeadBlocks:
     axis
         Axis along which the heads lie.
     first, step, size, count
-        Head h takes elements first + h * step to first + h * step + size of the axis; there are `count` heads.
+        Head h takes `size` elements of the axis, from `start` of it: first + h * step. There are `count` heads.
     transposed
         Whether the tensor is stored as (inputs, outputs). The heads of query, key and value lie along the outputs,
         those of the output projection along its inputs.
+    run
+        How many heads follow one another directly, before `step` leads to the next such run: head h then begins at
+        first + (h // run) * step + (h % run) * size. So it is where queries lie in groups, each with its own key and
+        value.
     """
 
     tensor: str
@@ -32,6 +36,11 @@ class HeadBlocks:
     size: int
     count: int
     transposed: bool = False
+    run: int = 1
+
+    def start(self, head: int) -> int:
+        """First element of a head along the axis."""
+        return self.first + head // self.run * self.step + head % self.run * self.size
 
     def slices(self, head: int, ndim: int) -> tuple[slice, ...]:
         """Box of a head, one slice for each axis of the tensor.
@@ -50,7 +59,7 @@ class HeadBlocks:
         """
         if not 0 <= head < self.count:
             raise IndexError(f"there is no head {head}: {self.tensor!r} has heads 0 to {self.count - 1}")
-        start = self.first + head * self.step
+        start = self.start(head)
         return tuple(slice(start, start + self.size) if axis == self.axis else slice(None) for axis in range(ndim))
 
 
@@ -112,7 +121,8 @@ class RecurrentLayer:
         Number of the layer in the module, and whether it runs backwards.
     gates
         Blocks in stored order: ``("i", "f", "g", "o")``, ``("r", "z", "n")``, ``("h",)``; Keras has
-        ``("i", "f", "c", "o")`` and ``("z", "r", "h")``.
+        ``("i", "f", "c", "o")`` and ``("z", "r", "h")``. A plain RNN's only one is the whole tensor: no block has
+        that name.
     hidden, inputs
         Number of units, and of inputs. With a projection (PyTorch's ``proj_size``) the recurrent weights read the
         projected state, which is smaller than `hidden`.

@@ -3,66 +3,36 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from weightwidget.detail import marchenko
 from weightwidget.detail.blocks import check
-from weightwidget.detail.matrix import default_axes, matrix_size
-from weightwidget.sources.base import TensorRef
+from weightwidget.detail.matrix import DrawnAxes, Matrix, default_axes
+from weightwidget.detail.powerlaw import LEAST_EIGENVALUE, PowerLaw, fit_power_law
+from weightwidget.detail.singular import Method, singular_values
+from weightwidget.sources.base import TensorRef, dtype_name, torch_dtype
+
+__all__ = ["LEAST_EIGENVALUE", "PowerLaw", "Spectrum", "fit_power_law", "spectrum"]
 
 Floats = npt.NDArray[np.float64]
 
-LEAST_EIGENVALUE = 1e-5
-"""Squared singular values up to here do not enter the power-law fit, as in WeightWatcher 0.7.7."""
-
-SMALL_FIT = 20
-"""Fewer values than this are fitted with the small-sample estimate and a tail of at least `SMALL_TAIL`."""
-
-SMALL_TAIL = 8
-
-LEAST_SIDE = 10
-"""Smaller side from which on a matrix is compared with the Marchenko-Pastur law."""
-
 CONV_NORMALISATION = 0.5
 """WeightWatcher scales the squared singular values of convolutions by this."""
-
-
-@dataclass(frozen=True)
-class PowerLaw:
-    """A power law fitted to the tail of a distribution.
-
-    Attributes
-    ----------
-    alpha
-        Exponent of the density x**-alpha.
-    xmin
-        Where the tail begins.
-    distance
-        Kolmogorov-Smirnov distance between the tail and the law.
-    tail
-        Number of values in the tail.
-    """
-
-    alpha: float
-    xmin: float
-    distance: float
-    tail: int
-
-
-NO_FIT = PowerLaw(math.nan, math.nan, math.nan, 0)
 
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
     """Singular values of a matrix and what follows from them.
 
-    Of a tensor with more than two axes the matrix is the first axis against all others. The spectral norm of such a
-    reshaped convolution kernel is not the operator norm of the convolution.
+    Of a tensor with more than two axes the matrix is the first axis against all others, unless others are chosen. The
+    spectral norm of such a reshaped convolution kernel is not the operator norm of the convolution.
 
     Attributes
     ----------
@@ -74,13 +44,23 @@ class Spectrum:
         Distance from 1 to the next number of the stored type.
     eigenvalues
         Squared singular values that the power law is fitted to, ascending: those of the matrix, and of a
-        convolution those of the matrix at each place of the kernel, pooled.
+        convolution those of the matrix at each place of the kernel, pooled and halved as WeightWatcher does.
+    places
+        Places of the kernel that are pooled; 1 where `eigenvalues` are those of the matrix.
+    method
+        How the singular values were computed, see `weightwidget.detail.singular.Method`. ``"svd"`` and ``"qr"`` are
+        as exact as float64 allows.
+    resolution
+        Singular values up to here are not told from zero: about 8e-8 times the largest for ``"gram"``, else 0.
     """
 
     singular_values: Floats
     shape: tuple[int, int]
     epsilon: float
     eigenvalues: Floats
+    places: int = 1
+    method: Method = "svd"
+    resolution: float = 0.0
 
     @property
     def spectral_norm(self) -> float:
@@ -90,7 +70,8 @@ class Spectrum:
     @property
     def frobenius_norm(self) -> float:
         """Euclidean norm of all elements."""
-        return float(np.linalg.norm(self.singular_values))
+        largest = self.spectral_norm
+        return largest * float(np.linalg.norm(self.singular_values / largest)) if largest else 0.0
 
     @property
     def stable_rank(self) -> float:
@@ -105,22 +86,44 @@ class Spectrum:
         """
         if not self.spectral_norm:
             return math.nan
-        shares = self.singular_values[self.singular_values > 0] / self.singular_values.sum()
+        sizes = self.singular_values / self.spectral_norm
+        shares = sizes[sizes > 0] / sizes.sum()
         return float(np.exp(-(shares * np.log(shares)).sum()))
 
     @property
+    def rank_limit(self) -> float:
+        """Singular values up to here do not count for the numerical rank.
+
+        That is the largest times the larger side times the epsilon of the stored type, as in
+        ``torch.linalg.matrix_rank``; or `resolution` if that is larger.
+        """
+        return max(self.spectral_norm * max(self.shape, default=0) * self.epsilon, self.resolution)
+
+    @property
     def numerical_rank(self) -> int:
-        """Singular values above the largest times the larger side times the epsilon of the stored type."""
-        limit = self.spectral_norm * max(self.shape, default=0) * self.epsilon
-        return int((self.singular_values > limit).sum())
+        """Number of singular values above `rank_limit`."""
+        return int((self.singular_values > self.rank_limit).sum())
+
+    @property
+    def rank_is_limited(self) -> bool:
+        """Whether `resolution`, not the stored type, decides what counts for the numerical rank."""
+        return 0 < self.resolution >= self.rank_limit
 
     @property
     def condition_number(self) -> float:
-        """Largest over smallest singular value; infinite if that is zero, NaN for a zero or empty matrix."""
+        """Largest over smallest singular value; infinite if that is zero, NaN for a zero or empty matrix.
+
+        Where the smallest is not told from zero (see `condition_is_limited`) this is a lower bound.
+        """
         if not self.spectral_norm:
             return math.nan
-        least = float(self.singular_values[-1])
+        least = max(float(self.singular_values[-1]), self.resolution)
         return self.spectral_norm / least if least else math.inf
+
+    @property
+    def condition_is_limited(self) -> bool:
+        """Whether `condition_number` is only a lower bound."""
+        return bool(self.resolution and self.singular_values[-1] <= self.resolution)
 
     @cached_property
     def noise(self) -> float:
@@ -128,16 +131,22 @@ class Spectrum:
 
         Gavish and Donoho, "The optimal hard threshold for singular values is 4/sqrt(3)" (2014).
         """
-        small, large = sorted(self.shape)
-        if small < LEAST_SIDE:
-            return math.nan
-        return float(np.median(self.singular_values) / math.sqrt(large * _marchenko_pastur_median(small / large)))
+        return marchenko.noise_of(self.singular_values, *self.shape)
 
     @property
     def mp_edge(self) -> float:
         """Where the singular values of pure noise of that strength end (Marchenko-Pastur); NaN for small matrices."""
-        rows, columns = self.shape
-        return self.noise * (math.sqrt(rows) + math.sqrt(columns))
+        return marchenko.edge(self.noise, *self.shape)
+
+    @property
+    def spike_limit(self) -> float:
+        """Singular values beyond this stand out of the noise; a little more than `mp_edge`. NaN for small matrices.
+
+        Never less than `rank_limit`: of a matrix of low rank the noise is that of rounding.
+        """
+        if math.isnan(self.noise):
+            return math.nan
+        return max(marchenko.spike_limit(self.noise, *self.shape), self.rank_limit)
 
     @property
     def spikes(self) -> int:
@@ -145,11 +154,7 @@ class Spectrum:
 
         The margin is 1.5 times the scale of the Tracy-Widom fluctuation of the largest one (Johnstone, 2001).
         """
-        rows, columns = self.shape
-        if math.isnan(self.noise) or not rows or not columns:
-            return 0
-        margin = 1.5 * self.noise * (1 / math.sqrt(rows) + 1 / math.sqrt(columns)) ** (1 / 3)
-        return int((self.singular_values > self.mp_edge + margin).sum())
+        return int((self.singular_values > self.spike_limit).sum())
 
     @cached_property
     def power_law(self) -> PowerLaw:
@@ -175,16 +180,40 @@ class Spectrum:
         return self.power_law.tail
 
 
-def spectrum(matrix: TensorRef | torch.Tensor | npt.NDArray[Any]) -> Spectrum:
+def spectrum(
+    matrix: TensorRef | torch.Tensor | npt.NDArray[Any],
+    axes: DrawnAxes | Mapping[str, object] | None = None,
+    index: Sequence[int] | None = None,
+    *,
+    spatial: Sequence[int] | None = None,
+    method: Method | None = None,
+    progress: Callable[[float], None] = lambda _share: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Spectrum:
     """Compute all singular values of a matrix, in float64.
 
-    Takes O(rows * columns * min(rows, columns)) time, and memory for a float64 copy.
+    Takes O(rows * columns * min(rows, columns)) time. Beyond 4 million elements the matrix is read block by block, and
+    memory is bounded by the square of the smaller side and a block.
 
     Parameters
     ----------
     matrix
-        A tensor or array of any real type with two or more axes, or a reference to one
-        (``open_weights(model).tensors[name]``). Of more than two axes the first makes the rows.
+        A tensor or array of any real type with two or more axes, or a reference to one:
+        ``open_weights(model).tensors[name]``, or ``explorer.ref(path)``, which takes the path of a block too
+        (``"h.0.attn.c_attn.weight › q › head 5"``).
+    axes
+        ``{"rows": [axes], "cols": [axes]}``: which axes make the matrix. None takes the first against all others.
+    index
+        Position on every axis; the entries of the axes that make the matrix do not matter. None is the beginning.
+    spatial
+        Axes of a convolution's kernel window, whose places are pooled for the power law. None takes the last two of
+        four axes, and none otherwise. Only with the default `axes`.
+    method
+        How to compute; None chooses by size. See `weightwidget.detail.singular.Method`.
+    progress
+        Takes the share that is done, 0 to 1.
+    cancelled
+        Asked now and then.
 
     Returns
     -------
@@ -193,71 +222,59 @@ def spectrum(matrix: TensorRef | torch.Tensor | npt.NDArray[Any]) -> Spectrum:
     Raises
     ------
     ValueError
-        If there are fewer than two axes, or weights are not finite.
+        If there are fewer than two axes or no elements, weights are not finite, axes or index do not fit, or the
+        matrix is too large on both sides.
     TypeError
         If the weights have no order (complex) or their type is not known.
+    Cancelled
+        When `cancelled` says so.
+
+    Examples
+    --------
+    >>> s = spectrum(torch.nn.Linear(512, 64).weight)
+    >>> s.stable_rank, s.spikes, s.alpha
     """
-    tensor = matrix.read() if isinstance(matrix, TensorRef) else torch.as_tensor(matrix).detach()
+    ref = matrix if isinstance(matrix, TensorRef) else _ref_of(matrix)
+    if len(ref.shape) < 2:
+        raise ValueError(f"a spectrum is that of a matrix; this tensor has shape {list(ref.shape)}")
+    drawn = Matrix(ref, axes, index)
+    pooled = _pooled_axes(ref.shape, drawn.axes, spatial)
+    # Convolutions are computed once more, place by place; that is a small share of the work.
+    share = 0.9 if pooled else 1.0
+    found = singular_values(drawn, method=method, cancelled=cancelled, progress=lambda done: progress(share * done))
+    eigenvalues, places = found.values**2, 1
+    if pooled:
+        eigenvalues, places = _pooled(ref, pooled, cancelled), math.prod(ref.shape[axis] for axis in pooled)
+    dtype = torch_dtype(ref.dtype)
+    epsilon = torch.finfo(dtype).eps if dtype.is_floating_point else torch.finfo(torch.float64).eps
+    size = (drawn.height, drawn.width)
+    return Spectrum(found.values, size, epsilon, np.sort(eigenvalues), places, found.method, found.resolution)
+
+
+def _ref_of(given: torch.Tensor | npt.NDArray[Any]) -> TensorRef:
+    tensor = torch.as_tensor(given).detach()
     check(tensor)
-    shape = tuple(tensor.shape)
-    if len(shape) < 2:
-        raise ValueError(f"a spectrum is that of a matrix; this tensor has shape {list(shape)}")
-    epsilon = torch.finfo(tensor.dtype).eps if tensor.dtype.is_floating_point else torch.finfo(torch.float64).eps
-    wide = tensor.cpu().to(torch.float64)
-    if not bool(wide.isfinite().all()):
-        raise ValueError("a spectrum needs finite weights; this tensor has NaN or infinite ones")
-    rows, columns = matrix_size(shape, default_axes(shape))
-    values = torch.linalg.svdvals(wide.reshape(rows, columns)).numpy()
-    if len(shape) == 4:
-        places = wide.permute(2, 3, 0, 1).reshape(-1, shape[0], shape[1])
-        eigenvalues = CONV_NORMALISATION * torch.linalg.svdvals(places).square().flatten().numpy()
-    else:
-        eigenvalues = values**2
-    return Spectrum(values, (rows, columns), epsilon, np.sort(eigenvalues))
+    shape, device = tuple(tensor.shape), str(tensor.device)
+    return TensorRef("the tensor", shape, dtype_name(tensor.dtype), "weight", tensor.__getitem__, device=device)
 
 
-def fit_power_law(values: npt.ArrayLike) -> PowerLaw:
-    """Fit a power law to the upper tail of some positive values, the beginning of the tail included.
-
-    Every value is tried as the beginning; the one whose law is nearest to the values above it (Kolmogorov-Smirnov)
-    is taken. Clauset, Shalizi and Newman, "Power-law distributions in empirical data" (2009), in the variant of
-    WeightWatcher 0.7.7: no correction for few values, and for fewer than 20 values (n - 1) in place of n and a tail
-    of at least 8.
-
-    Parameters
-    ----------
-    values
-        Those up to `LEAST_EIGENVALUE` are left out.
-    """
-    x = np.sort(np.asarray(values, np.float64))
-    x = x[x > LEAST_EIGENVALUE]
-    few = len(x) < SMALL_FIT
-    best = NO_FIT
-    if len(x) < SMALL_TAIL:
-        return best
-    logs = np.log(x)
-    above = np.cumsum(logs[::-1])[::-1]
-    for first in range(len(x) - (SMALL_TAIL - 1 if few else 1)):
-        n = len(x) - first
-        spread = above[first] - n * logs[first]
-        if x[-1] == x[first]:
-            break  # equal values have no slope
-        alpha = 1 + (n - 1 if few else n) / spread
-        law = 1 - (x[first:] / x[first]) ** (1 - alpha)
-        distance = float(np.abs(law - np.arange(n) / n).max())
-        if not best.tail or distance < best.distance:
-            best = PowerLaw(float(alpha), float(x[first]), distance, n)
-    return best
+def _pooled_axes(shape: tuple[int, ...], axes: DrawnAxes, spatial: Sequence[int] | None) -> tuple[int, ...]:
+    if axes != default_axes(shape):
+        return ()
+    if spatial is None:
+        return (2, 3) if len(shape) == 4 else ()
+    return tuple(spatial) if len(shape) - len(spatial) == 2 else ()
 
 
-@cache
-def _marchenko_pastur_median(beta: float) -> float:
-    """Median of the Marchenko-Pastur law of unit variance for sides in the ratio beta <= 1."""
-    low, high = (1 - math.sqrt(beta)) ** 2, (1 + math.sqrt(beta)) ** 2
-    # With x = middle - half * cos(t) the density times dx is smooth at both ends, where it is not in x.
-    middle, half = (low + high) / 2, (high - low) / 2
-    t = np.linspace(0, math.pi, 20_001)
-    x = middle - half * np.cos(t)
-    weight = np.divide((half * np.sin(t)) ** 2, x, out=np.zeros_like(x), where=x > 0)
-    mass = np.concatenate([[0.0], np.cumsum((weight[1:] + weight[:-1]) / 2)])
-    return float(np.interp(mass[-1] / 2, mass, x))
+def _pooled(ref: TensorRef, spatial: tuple[int, ...], cancelled: Callable[[], bool]) -> Floats:
+    """Squared singular values of the matrices at all places of a kernel, halved."""
+    rows, cols = (axis for axis in range(len(ref.shape)) if axis not in spatial)
+    found: list[Floats] = []
+    for place in np.ndindex(*(ref.shape[axis] for axis in spatial)):
+        index = [0] * len(ref.shape)
+        for axis, at in zip(spatial, place, strict=True):
+            index[axis] = at
+        part = Matrix(ref, {"rows": [rows], "cols": [cols]}, index)
+        values = singular_values(part, cancelled=cancelled).values
+        found.append(CONV_NORMALISATION * values**2)
+    return np.concatenate(found)

@@ -37,11 +37,17 @@ class ModuleInfo:
         Class name, ``"Conv2d"`` say; empty where it is not known (bare state dicts).
     hyper
         The hyperparameters that give the axes of its tensors a meaning (``groups``, ``num_heads``, ...).
+    bases
+        Names of the classes of ``torch.nn`` that its class is made from, nearest first: ``("Linear",)``.
+    library
+        Package that defines its class: ``"torch"``, ``"transformers"``, ``"__main__"``; empty where it is not known.
     """
 
     path: str
     kind: str
     hyper: Mapping[str, Any] = field(default_factory=dict)
+    bases: tuple[str, ...] = ()
+    library: str = ""
 
 
 @dataclass(frozen=True)

@@ -22,20 +22,30 @@ _NORMS: tuple[type[nn.Module], ...] = (
     *([nn.RMSNorm] if hasattr(nn, "RMSNorm") else []),
 )
 
-# Of a Hugging Face configuration: what gives the axes of the tensors a meaning.
+# Of a Hugging Face configuration: what gives the axes of the tensors a meaning. Several names of one thing are
+# listed, for only some configurations translate them.
 CONFIG_KEYS = (
     "model_type",
+    "initializer_range",
     "vocab_size",
-    "hidden_size",
+    *("hidden_size", "d_model", "n_embd", "dim", "emb_dim"),
     "intermediate_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "head_dim",
+    *("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
+    *("num_attention_heads", "n_head", "n_heads", "num_heads", "attention_heads"),
+    *("encoder_attention_heads", "decoder_attention_heads"),
+    *("num_encoder_attention_heads", "num_decoder_attention_heads"),
+    *("num_key_value_heads", "num_kv_heads", "kv_n_heads"),
+    *("head_dim", "d_head", "d_kv", "attention_head_size"),
+    *("multi_query", "new_decoder_architecture", "rotary_dim", "rope_theta", "position_embedding_type"),
+    *("q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"),
+    *("state_size", "mamba_d_state", "n_groups", "time_step_rank", "mamba_dt_rank", "expand"),
     "max_position_embeddings",
-    "num_local_experts",
-    "num_experts",
+    *("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts"),
+    "pad_token_id",
 )
+
+_INNER_CONFIGS = ("text_config", "vision_config", "audio_config", "attn_config", "ffn_config")
+"""Configurations within one: what they say is listed as ``"vision_config.num_attention_heads"``."""
 
 _WRAPPERS = {
     "OptimizedModule": "_orig_mod",
@@ -108,18 +118,20 @@ def walk_module(model: nn.Module, prefix: str = "") -> Walk:
         Path of the module itself.
     """
     walk = Walk()
-    _visit(model, prefix, walk, ())
-    config = _plain(model.__dict__.get("config"), CONFIG_KEYS)
-    root = walk.modules[prefix]
-    walk.modules[prefix] = ModuleInfo(root.path, root.kind, {**config, **root.hyper})
+    _visit(model, prefix, walk, (), None)
     return walk
 
 
-def _visit(module: nn.Module, path: str, walk: Walk, above: tuple[nn.Module, ...]) -> None:
+def _visit(module: nn.Module, path: str, walk: Walk, above: tuple[nn.Module, ...], config: Any) -> None:
     if any(module is ancestor for ancestor in above):
         walk.skipped[path] = "this module contains itself"
         return
-    walk.modules[path] = ModuleInfo(path, kind_of(module), _hyperparameters(module))
+    hyper = _hyperparameters(module)
+    # Layers hold the configuration of their model too; it is told once, where it begins to hold.
+    own = module.__dict__.get("config")
+    if own is not None and own is not config:
+        config, hyper = own, {**plain_config(own), **hyper}
+    walk.modules[path] = ModuleInfo(path, kind_of(module), hyper, _bases(module), _library(module))
     for leaf, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
         name = _join(path, leaf)
         # A lazy parameter has no shape yet, so its rank is unknown; it is skipped later, with the reason.
@@ -130,7 +142,7 @@ def _visit(module: nn.Module, path: str, walk: Walk, above: tuple[nn.Module, ...
         walk.entries.append(Entry(_join(path, leaf), buffer, role))
     for leaf, child in _children(module).items():
         if child is not None:
-            _visit(child, _join(path, leaf), walk, (*above, module))
+            _visit(child, _join(path, leaf), walk, (*above, module), config)
 
 
 def _children(module: nn.Module) -> dict[str, nn.Module | None]:
@@ -143,6 +155,20 @@ def kind_of(module: nn.Module) -> str:
     if isinstance(module, torch.jit.ScriptModule):
         return str(getattr(module, "original_name", type(module).__name__))
     return type(module).__name__
+
+
+def _bases(module: nn.Module) -> tuple[str, ...]:
+    """Names of PyTorch's layers that the class of a module inherits from."""
+    classes = type(module).__mro__[1:]
+    return tuple(c.__name__ for c in classes if issubclass(c, nn.Module) and _is_layer_of_torch(c))
+
+
+def _is_layer_of_torch(layer: type) -> bool:
+    return layer.__module__.startswith("torch.nn.modules.") and layer is not nn.Module
+
+
+def _library(module: nn.Module) -> str:
+    return "" if isinstance(module, torch.jit.ScriptModule) else type(module).__module__.partition(".")[0]
 
 
 def _parameter_role(module: nn.Module, name: str, ndim: int) -> str:
@@ -189,9 +215,20 @@ def _is_plain(value: Any) -> bool:
     return type(value) in (int, float, bool) or (type(value) is str and len(value) <= _LONGEST_TEXT)
 
 
-def plain_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Of the contents of a Hugging Face ``config.json``, what gives axes a meaning."""
-    return _plain(config, CONFIG_KEYS)
+def plain_config(config: Any) -> dict[str, Any]:
+    """Of a Hugging Face configuration, what gives axes a meaning.
+
+    Parameters
+    ----------
+    config
+        The contents of a ``config.json``, or the object that transformers makes of it.
+    """
+    found = _plain(config, CONFIG_KEYS)
+    for key in _INNER_CONFIGS:
+        inner = config.get(key) if isinstance(config, Mapping) else getattr(config, key, None)
+        if inner is not None:
+            found |= {f"{key}.{name}": value for name, value in _plain(inner, CONFIG_KEYS).items()}
+    return found
 
 
 def _name_of(model: nn.Module) -> str:

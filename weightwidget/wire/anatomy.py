@@ -85,6 +85,7 @@ def describe_anatomy(anatomy: Anatomy, rows: Mapping[str, int]) -> tuple[dict[st
             "size": blocks.size,
             "count": blocks.count,
             "transposed": blocks.transposed,
+            "run": blocks.run,
         }
 
     def attention(layer: AttentionLayer) -> dict[str, Any]:

@@ -77,11 +77,19 @@ def facets(given: Mapping[str, Any], _ref: TensorRef | None) -> dict[str, Range]
     return checked
 
 
+def channel(given: tuple[int, int] | None, _ref: TensorRef | None) -> tuple[int, int] | None:
+    """An axis, and a position on it. Whether the tensor has them is seen when it is looked at, as with the window."""
+    if given is not None and min(given) < 0:
+        raise ValueError(f"an axis and a position on it, both counted from 0, not {given}")
+    return given
+
+
 CHECKS: dict[str, Callable[[Any, TensorRef | None], Any]] = {
     "drawn_axes": drawn_axes,
     "index": index,
     "window": window,
     "value_range": value_range,
     "facets": facets,
+    "channel": channel,
 }
 """By trait; called with the value and the selected tensor, None if a module is selected."""

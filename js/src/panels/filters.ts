@@ -35,7 +35,7 @@ export function filterPanel(store: Store): HTMLElement {
   root.tabIndex = -1;
 
   store.effect(() => {
-    const all = store.overview.value.tensors;
+    const all = store.base.value.tensors;
     const passing = store.matches.value.count;
     count.textContent =
       passing < all

@@ -4,6 +4,7 @@ import { computed, untracked } from "@preact/signals-core";
 import { h } from "../draw/dom";
 import { formatNumber, formatPosition } from "../draw/format";
 import type { Store } from "../store";
+import { followLinks } from "./channel/follow";
 import { axesControl } from "./heatmap/axescontrol";
 import { legend } from "./heatmap/legend";
 import { minimap } from "./heatmap/minimap";
@@ -32,6 +33,7 @@ export function heatmapPanel(store: Store): HTMLElement {
         "div",
         { class: "ww-hm-side" },
         readout(state),
+        followLinks(store, state.pinned, state.matrix),
         legend(state),
         largest(state, drawn),
         minimap(state, drawn.moved),
@@ -73,13 +75,17 @@ export function heatmapPanel(store: Store): HTMLElement {
   return panel;
 }
 
-/** How many of the tensors that are selected the scan has come to. */
+/** How much is known of the tensors that are selected. */
 function countSummarised(store: Store): number {
   const overview = store.overview.value;
   const row = store.selectedRow.value;
   if (row < 0 || overview.isTensor(row)) return row < 0 ? 0 : Number(overview.summarised(row));
   let count = 0;
-  for (const at of tensorsOf(overview, row)) count += Number(overview.summarised(at));
+  for (const at of tensorsOf(overview, row)) {
+    count += Number(overview.summarised(at));
+    // The pictures of blocks may come after their statistics.
+    if (overview.block(at)) count += Number(overview.thumbnail(at) !== null);
+  }
   return count;
 }
 

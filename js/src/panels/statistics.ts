@@ -1,10 +1,10 @@
 /** The statistics of the selected tensor or module, as a table that can be copied. */
 
-import { batch } from "@preact/signals-core";
+import { batch, untracked } from "@preact/signals-core";
 import { breakable, copyText, h } from "../draw/dom";
 import { set } from "../draw/svg";
 import type { Store } from "../store";
-import { defaultAxes, matrixSize } from "../tensor";
+import { matrixSize } from "../tensor";
 import { type Entry, entries, entriesToText, flatCell } from "./statistics/entries";
 import { type Rank, rankOf } from "./statistics/rank";
 
@@ -86,11 +86,13 @@ function link(store: Store, to: NonNullable<Entry["link"]>): HTMLElement {
   return button;
 }
 
-/** Shows the heatmap around a weight, in the default axes. */
+/** Shows the heatmap around a weight, in the usual axes. */
 function jump(store: Store, position: readonly number[]): void {
-  const shape = store.overview.peek().shape(store.selectedRow.peek());
-  const [height, width] = matrixSize(shape, defaultAxes(shape));
-  const [row, col] = flatCell(shape, position);
+  const at = store.selectedRow.peek();
+  const shape = store.overview.peek().shape(at);
+  const axes = untracked(() => store.usualAxes(at));
+  const [height, width] = matrixSize(shape, axes);
+  const [row, col] = flatCell(shape, axes, position);
   const around = (at: number, length: number, room: number): [number, number] => {
     const size = Math.min(length, room);
     const start = Math.min(Math.max(0, at - (size >> 1)), length - size);
@@ -98,6 +100,7 @@ function jump(store: Store, position: readonly number[]): void {
   };
   batch(() => {
     store.traits.drawn_axes.value = null;
+    if (axes.rows.length + axes.cols.length < shape.length) store.traits.index.value = [...position];
     store.traits.window.value = [...around(row, height, WINDOW[0]), ...around(col, width, WINDOW[1])];
   });
 }

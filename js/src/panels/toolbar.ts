@@ -35,7 +35,7 @@ function totals(store: Store): HTMLElement {
   const name = h("strong", { class: "ww-name" });
   const numbers = h("span", { class: "ww-totals ww-soft ww-number" });
   store.effect(() => {
-    const overview = store.overview.value;
+    const overview = store.base.value;
     name.textContent = overview.name;
     name.title = overview.name;
     const { weights, bytes, dtypes } = countAll(overview);
@@ -56,7 +56,7 @@ function leftOut(store: Store): HTMLElement {
   const list = h("dl", { class: "ww-popover ww-left-out" });
   const box = h("details", { class: "ww-help ww-skipped" }, summary, list);
   store.effect(() => {
-    const overview = store.overview.value;
+    const overview = store.base.value;
     const { count, reasons } = overview.skipped;
     const unread: [string, string][] = [];
     for (let row = 0; row < overview.tensors; row++) {
@@ -134,7 +134,7 @@ function search(store: Store): HTMLElement {
   });
   store.effect(() => {
     const { count, error } = store.matches.value;
-    hits.textContent = `${formatCount(count)} / ${formatCount(store.overview.value.tensors)}`;
+    hits.textContent = `${formatCount(count)} / ${formatCount(store.base.value.tensors)}`;
     hits.title = "tensors that pass the filters";
     fault.textContent = error;
     fault.hidden = error === "";

@@ -8,6 +8,7 @@ import { emptyNote } from "./tree/empty";
 import { treeHeader } from "./tree/header";
 import { treeKeyHandler } from "./tree/keyboard";
 import { type MenuItem, openMenu } from "./tree/menu";
+import { isGroupOfBlocks } from "./tree/merged";
 import { createRow, ROW_HEIGHT, type RowContext, type RowElement } from "./tree/row";
 import { createTreeState, type VisibleRow } from "./tree/state";
 
@@ -83,6 +84,13 @@ export function treePanel(store: Store): HTMLElement {
       indent,
       colors,
     };
+    const blocks = all.slice(first, stop).filter(({ node }) => node.kind === "block");
+    if (blocks.length > 0) {
+      store.blocks.want(
+        blocks.map(({ node }) => node.path),
+        { detail: "histograms" },
+      );
+    }
     const used = new Set<number>();
     for (let at = first; at < stop; at++) {
       const slot = at % pool.length;
@@ -174,7 +182,7 @@ export function treePanel(store: Store): HTMLElement {
     const node = rows()[at]?.node;
     if (!node) return;
     const items: MenuItem[] = [{ label: "Copy name", act: () => void copyText(node.path) }];
-    if (node.kind !== "tensor") {
+    if (node.kind === "module" || node.kind === "group") {
       items.push({ label: "Open all below", act: () => state.setOpen(state.branches(node), true) });
       items.push({ label: "Close all below", act: () => state.setOpen(state.branches(node), false) });
     }
@@ -227,7 +235,7 @@ export function treePanel(store: Store): HTMLElement {
     const row = rows()[rowAt(event)];
     const onTwisty = event.target instanceof Element && event.target.closest(".ww-tree-twisty") !== null;
     // The two clicks of a double click have opened and closed a group already.
-    if (row && !onTwisty && row.node.kind === "module") toggle(row);
+    if (row && !onTwisty && row.node.kind !== "group") toggle(row);
   });
   scroller.addEventListener("contextmenu", (event) => {
     const at = rowAt(event);
@@ -252,7 +260,15 @@ export function treePanel(store: Store): HTMLElement {
     store.overview.value;
     store.statistic.value;
     store.traits.query.value;
+    store.model.kernel.value;
     redraw();
+  });
+  store.effect(() => {
+    const sort = store.sort.value;
+    if (!sort || sort.key === "name" || sort.key === "count") return;
+    // Their places depend on the statistics of all of them, in sight or not.
+    const blocks = state.rows.value.filter(({ node }) => node.kind === "block");
+    store.blocks.want(blocks.map(({ node }) => node.path));
   });
   store.effect(() => {
     const path = selected.value;
@@ -305,7 +321,7 @@ export function treePanel(store: Store): HTMLElement {
 }
 
 function isInside(node: TreeNode | null, ancestor: TreeNode): boolean {
-  if (ancestor.kind === "group")
+  if (ancestor.kind === "group" && !isGroupOfBlocks(ancestor))
     return ancestor.children.some((child) => child === node || isInside(node, child));
   for (let at = node?.parent; at; at = at.parent) if (at === ancestor) return true;
   return false;

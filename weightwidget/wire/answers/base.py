@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeAlias
 
 from weightwidget.anatomy.anatomy import Anatomy
 from weightwidget.sources.base import TensorRef
+from weightwidget.sources.tokenizers import TokenStrings
 from weightwidget.summary.cancel import Cancelled
 from weightwidget.summary.record import TensorSummary
 
@@ -22,6 +23,10 @@ class Weights(Protocol):
     @property
     def anatomy(self) -> Anatomy:
         """What the axes of the tensors mean, and which tensors make a layer."""
+
+    @property
+    def strings(self) -> TokenStrings:
+        """The strings of tokens."""
 
     def ref(self, path: str) -> TensorRef | None:
         """The tensor of that name, or block of that path; None if there is none."""

@@ -41,8 +41,8 @@ export function createFacet(store: Store, state: FilterState, key: string): Face
   const log = signal<boolean | null>(null);
   const range = computed(() => store.traits.facets.value[key] ?? null);
 
-  const column = computed(() => store.overview.value.column(key));
-  const tensors = computed(() => store.overview.value.tensors);
+  const column = computed(() => store.base.value.column(key));
+  const tensors = computed(() => store.base.value.tensors);
   const isLog = computed(() => log.value ?? prefersLog(column.value, tensors.value));
   const axis = computed(() => axisFor(column.value, tensors.value, isLog.value));
   const bins = computed(() => Math.max(8, Math.min(60, Math.round(width.value / BIN))));

@@ -43,7 +43,7 @@ export function createFilterState(store: Store): FilterState {
 
   let known: { overview: Overview; masks: Map<string, { range: Range; mask: Uint8Array }> } | null = null;
   const masks = computed(() => {
-    const overview = store.overview.value;
+    const overview = store.base.value;
     const before = known?.overview === overview ? known.masks : null;
     const now = new Map<string, { range: Range; mask: Uint8Array }>();
     for (const [key, range] of Object.entries(facets.value)) {
@@ -83,7 +83,7 @@ export function createFilterState(store: Store): FilterState {
     shown,
     masksFor: (key) => {
       const others = [...masks.value].filter(([other]) => other !== key).map(([, { mask }]) => mask);
-      return [queryMask(store.overview.value, query.value), ...others];
+      return [queryMask(store.base.value, query.value), ...others];
     },
     add: (key) => {
       if (!shown.peek().includes(key)) chosen.value = [...shown.peek(), key];

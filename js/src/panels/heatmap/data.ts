@@ -58,7 +58,10 @@ export function heatmapData(store: Store, matrix: ReadonlySignal<MatrixInfo | nu
 }
 
 /** Counts how often the weights of the drawn tensor have changed since it is drawn. */
-function weightGeneration(store: Store, matrix: ReadonlySignal<MatrixInfo | null>): ReadonlySignal<number> {
+export function weightGeneration(
+  store: Store,
+  matrix: ReadonlySignal<{ readonly tensor: string; readonly row: number } | null>,
+): ReadonlySignal<number> {
   const generation = signal(0);
   let tensor = "";
   let known = "";

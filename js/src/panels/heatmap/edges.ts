@@ -1,7 +1,8 @@
 /** What stands along the edges of the matrix: indices, names of the axes, norms of rows and columns. */
 
+import type { Axes } from "../../anatomy";
 import { formatCount, formatNumber } from "../../draw/format";
-import { GAP, type Geometry, TICK_ROOM } from "./geometry";
+import { BAND_ROOM, GAP, type Geometry, TICK_ROOM } from "./geometry";
 import type { Inks } from "./inks";
 import type { MatrixInfo } from "./matrix";
 import { largestIn, type NormProfile, type Norms } from "./norms";
@@ -13,6 +14,8 @@ export interface EdgeScene {
   geometry: Geometry;
   norms: NormProfile | null;
   inks: Inks;
+  /** What the axes mean; null if nothing is known. */
+  axes: Axes | null;
 }
 
 const FONT_SIZE = 10.5;
@@ -84,9 +87,18 @@ function drawTicks(context: CanvasRenderingContext2D, { v, geometry: { room }, i
   context.stroke();
 }
 
-/** "columns (axis 1) 11 008": which axes make them, how many there are. */
-export function axisTitle(what: "rows" | "columns", axes: readonly number[], matrix: MatrixInfo): string {
+/** "in 1 536", "in × kh × kw 147": the axes that make them, and how many there are; "1 536 columns" if unknown. */
+export function axisTitle(
+  what: "rows" | "columns",
+  axes: readonly number[],
+  matrix: MatrixInfo,
+  meaning: Axes | null,
+): string {
   const count = what === "rows" ? matrix.rows : matrix.cols;
+  if (meaning && meaning.what !== "" && axes.length > 0) {
+    const names = axes.map((axis) => meaning.names[axis] ?? `axis ${axis}`).join(" × ");
+    return `${names} ${formatCount(count)}${meaning.certain || what === "rows" ? "" : " · guess"}`;
+  }
   const name = count === 1 ? what.slice(0, -1) : what;
   const from =
     matrix.shape.length < 3 || axes.length === 0
@@ -97,14 +109,15 @@ export function axisTitle(what: "rows" | "columns", axes: readonly number[], mat
 
 function drawTitles(
   context: CanvasRenderingContext2D,
-  { matrix, v, geometry: { room }, inks }: EdgeScene,
+  { matrix, v, geometry: { room, colBands }, inks, axes }: EdgeScene,
 ): void {
   const [, height] = drawnSize(v);
   context.fillStyle = inks.textSoft;
   context.textBaseline = "alphabetic";
   context.textAlign = "left";
-  context.fillText(axisTitle("columns", matrix.axes.cols, matrix), room.x, room.y - TICK_ROOM - 3);
-  const rows = axisTitle("rows", matrix.axes.rows, matrix);
+  const top = room.y - TICK_ROOM - colBands * BAND_ROOM - 3;
+  context.fillText(axisTitle("columns", matrix.axes.cols, matrix, axes), room.x, top);
+  const rows = axisTitle("rows", matrix.axes.rows, matrix, axes);
   if (context.measureText(rows).width > Math.max(height, 60) + 20) return;
   context.save();
   context.translate(10, room.y);

@@ -31,7 +31,7 @@ export function drawnMatrix(store: Store): ReadonlySignal<MatrixInfo | null> {
       return last;
     }
     const shape = overview.shape(row);
-    const axes = fittingAxes(store.traits.drawn_axes.value, shape);
+    const axes = fittingAxes(store.traits.drawn_axes.value, shape, store.usualAxes(row));
     const index = fittingIndex(store.traits.index.value, shape);
     const tensor = overview.names[row] as string;
     const drawn = new Set([...axes.rows, ...axes.cols]);
@@ -47,14 +47,18 @@ export function drawnMatrix(store: Store): ReadonlySignal<MatrixInfo | null> {
   });
 }
 
-/** The chosen axes if the tensor has them, else its default ones. */
-export function fittingAxes(chosen: DrawnAxes | null, shape: readonly number[]): DrawnAxes {
-  if (!chosen) return defaultAxes(shape);
+/** The chosen axes if the tensor has them, else the usual ones. */
+export function fittingAxes(
+  chosen: DrawnAxes | null,
+  shape: readonly number[],
+  usual: DrawnAxes = defaultAxes(shape),
+): DrawnAxes {
+  if (!chosen) return usual;
   const drawn = [...chosen.rows, ...chosen.cols];
   const fits =
     drawn.every((axis) => Number.isInteger(axis) && axis >= 0 && axis < shape.length) &&
     new Set(drawn).size === drawn.length;
-  return fits ? chosen : defaultAxes(shape);
+  return fits ? chosen : usual;
 }
 
 /** The chosen position, zero on axes where the tensor does not reach so far. */

@@ -1,5 +1,6 @@
 /** What stands in the heatmap's place when there is no matrix: a number, a module's tensors, an error. */
 
+import { SEPARATOR } from "../../anatomy";
 import { palette } from "../../draw/colour";
 import { colourScale, paint, scaleOfDrawn } from "../../draw/colourscale";
 import { breakable, h } from "../../draw/dom";
@@ -44,8 +45,10 @@ export function scalarView(store: Store, row: number, lifetime: AbortSignal): HT
   );
 }
 
-/** Rows of the tensors of a module, at any depth. */
+/** Rows of the tensors of a module, at any depth; of a head, of its blocks. */
 export function tensorsOf(overview: Overview, row: number): number[] {
+  const head = overview.block(row);
+  if (head) return head.parts.map((part) => overview.rowOf(part.path));
   const path = overview.names[row] as string;
   const prefix = path === "" ? "" : `${path}.`;
   const rows: number[] = [];
@@ -60,18 +63,22 @@ export function moduleView(store: Store, row: number): HTMLElement {
   const overview = store.overview.value;
   const rows = tensorsOf(overview, row);
   const path = overview.names[row] as string;
+  const head = overview.block(row);
+  const what = head ? "A head" : "A module";
+  const prefix = head ? path.length + SEPARATOR.length : path === "" ? 0 : path.length + 1;
   const weights = overview.column("count")[row] ?? Number.NaN;
   const total = Number.isFinite(weights) ? `${formatCount(weights)} weights in ` : "";
-  const many = rows.length === 1 ? "1 tensor" : `${formatCount(rows.length)} tensors`;
+  const one = head ? "projection" : "tensor";
+  const many = rows.length === 1 ? `1 ${one}` : `${formatCount(rows.length)} ${one}s`;
   const grid = h("div", { class: "ww-hm-grid" });
-  for (const at of rows.slice(0, MOST)) grid.append(card(store, at, path === "" ? 0 : path.length + 1));
+  for (const at of rows.slice(0, MOST)) grid.append(card(store, at, prefix));
   return h(
     "div",
     { class: "ww-hm-module" },
     h(
       "p",
       { class: "ww-note" },
-      `A module: ${total}${many}, which the histogram shows together. Select a tensor to see its weights.`,
+      `${what}: ${total}${many}, which the histogram shows together. Select a ${one} to see its weights.`,
     ),
     grid,
     rows.length > MOST && h("p", { class: "ww-note" }, `… and ${formatCount(rows.length - MOST)} more`),

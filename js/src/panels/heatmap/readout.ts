@@ -8,6 +8,7 @@ import { position } from "../../tensor";
 import { type ExactCell, exactCell, shortestFloat32 } from "./exact";
 import type { MatrixInfo } from "./matrix";
 import { largestIn } from "./norms";
+import { placeOnAxis } from "./parts";
 import type { HeatmapState } from "./state";
 
 export const PIXEL_SHOWS: Record<Aggregate, string> = {
@@ -23,6 +24,8 @@ export function readout(state: HeatmapState): HTMLElement {
   const heading = h("div", { class: "ww-heading" });
   const value = h("div", { class: "ww-hm-value" });
   const where = h("div", { class: "ww-hm-where" });
+  const rowPlace = h("div", { class: "ww-hm-part" });
+  const colPlace = h("div", { class: "ww-hm-part" });
   const sigma = h("div", { class: "ww-soft" });
   const of = h("div", { class: "ww-soft" });
   const rowNorm = h("div", { class: "ww-soft ww-hm-norm" });
@@ -37,12 +40,16 @@ export function readout(state: HeatmapState): HTMLElement {
     heading.textContent = !store.hover.value && pinned ? "Pinned cell" : "Cell under pointer";
     if (!cell || !matrix) {
       value.textContent = "–";
-      for (const line of [where, sigma, of, rowNorm, colNorm]) line.textContent = "\u00a0";
+      for (const line of [where, rowPlace, colPlace, sigma, of, rowNorm, colNorm])
+        line.textContent = "\u00a0";
       return;
     }
     const told = describe(state, matrix, cell, exact.value);
     value.textContent = told.value;
     where.textContent = told.where;
+    rowPlace.textContent = rowPlace.title = told.rowPlace;
+    colPlace.textContent = colPlace.title = told.colPlace;
+    for (const line of [rowPlace, colPlace]) if (line.title === "") line.textContent = "\u00a0";
     sigma.textContent = told.sigma || "\u00a0";
     of.textContent = told.of;
     rowNorm.textContent = told.rowNorm || "\u00a0";
@@ -55,9 +62,21 @@ export function readout(state: HeatmapState): HTMLElement {
     const matrix = state.matrix.value;
     if (!pinned || !matrix) return;
     const told = describe(state, matrix, pinned, exact.value);
-    spoken.textContent = `${told.where} ${told.value} ${told.of}`;
+    const places = [told.rowPlace, told.colPlace].filter(Boolean).join(", ");
+    spoken.textContent = `${told.where} ${places} ${told.value} ${told.of}`;
   });
-  return h("div", { class: "ww-hm-readout" }, heading, value, where, sigma, of, rowNorm, colNorm, spoken);
+  store.effect(() => {
+    // Known of a tensor at once: the lines do not come and go with the pointer.
+    const known = (state.axes.value?.what ?? "") !== "";
+    rowPlace.hidden = !known || (state.matrix.value?.axes.rows.length ?? 0) === 0;
+    colPlace.hidden = !known;
+  });
+  const places = [rowPlace, colPlace];
+  return h(
+    "div",
+    { class: "ww-hm-readout" },
+    ...[heading, value, where, ...places, sigma, of, rowNorm, colNorm, spoken],
+  );
 }
 
 interface Told {
@@ -65,6 +84,9 @@ interface Told {
   where: string;
   sigma: string;
   of: string;
+  /** What row and column are, "" if that is not known: "f · hidden 12", "in 3 · kh 0 · kw 2". */
+  rowPlace: string;
+  colPlace: string;
   rowNorm: string;
   colNorm: string;
 }
@@ -107,8 +129,33 @@ export function describe(
     where,
     sigma: Number.isFinite(away) && isElement ? `${sign}${formatNumber(away, 3)} σ from mean` : "",
     of: single ? "one weight" : `${PIXEL_SHOWS[shown]} of ${cell.rows} × ${cell.cols}`,
+    ...placesOf(state, matrix, cell, exact && isElement ? exact.position : null),
     ...normsOf(state, cell, matrix),
   };
+}
+
+/** @param found where the element is that a pixel shows, null if that is not known */
+function placesOf(
+  state: HeatmapState,
+  matrix: MatrixInfo,
+  cell: Hover,
+  found: readonly number[] | null,
+): { rowPlace: string; colPlace: string } {
+  const axes = state.axes.value;
+  if (!axes || axes.what === "") return { rowPlace: "", colPlace: "" };
+  const corner = (row: number, col: number): readonly number[] =>
+    found ?? position(matrix.shape, matrix.axes, matrix.index, row, col);
+  const first = corner(cell.row, cell.col);
+  const last = corner(cell.row + cell.rows - 1, cell.col + cell.cols - 1);
+  const along = (list: readonly number[]): string => {
+    // Of several flattened axes only those are told on which all elements of the pixel have one place, and the next.
+    const differs = list.findIndex((axis) => first[axis] !== last[axis]);
+    const told = differs < 0 ? list : list.slice(0, differs + 1);
+    return told
+      .map((axis) => placeOnAxis(axes, axis, first[axis] as number, last[axis] as number, first))
+      .join(" · ");
+  };
+  return { rowPlace: along(matrix.axes.rows), colPlace: along(matrix.axes.cols) };
 }
 
 function span(first: number, count: number): string {

@@ -177,7 +177,6 @@ function drawCells(context: CanvasRenderingContext2D, scene: Scene): void {
     context.stroke();
     context.globalAlpha = 1;
   }
-  groupLines(context, scene, [row0, row1, col0, col1]);
   const cache = state.cache.value;
   const scale = state.scale.value;
   const range = state.store.traits.value_range.value;
@@ -239,42 +238,6 @@ function sign(
     context.lineTo(cx, cy - s * 0.9 * up);
     context.fill();
     return;
-  }
-  context.stroke();
-}
-
-/** Lines between the groups of flattened axes: the kernels of a convolution, say. */
-function groupLines(
-  context: CanvasRenderingContext2D,
-  { matrix, v, room, inks }: Scene,
-  [row0, row1, col0, col1]: readonly [number, number, number, number],
-): void {
-  const group = (axes: readonly number[]): number =>
-    axes.length > 1 ? axes.slice(1).reduce((product, axis) => product * (matrix.shape[axis] ?? 1), 1) : 0;
-  context.strokeStyle = inks.textSoft;
-  context.lineWidth = 1;
-  context.beginPath();
-  const cols = group(matrix.axes.cols);
-  if (cols > 1) {
-    for (
-      let col = Math.ceil(Math.max(1, col0) / cols) * cols;
-      col < Math.min(col1 + 1, v.cols);
-      col += cols
-    ) {
-      const x = room.x + (col - v.x) * v.sx;
-      line(context, x, room.y + (row0 - v.y) * v.sy, x, room.y + (row1 - v.y) * v.sy);
-    }
-  }
-  const rows = group(matrix.axes.rows);
-  if (rows > 1) {
-    for (
-      let row = Math.ceil(Math.max(1, row0) / rows) * rows;
-      row < Math.min(row1 + 1, v.rows);
-      row += rows
-    ) {
-      const y = room.y + (row - v.y) * v.sy;
-      line(context, room.x + (col0 - v.x) * v.sx, y, room.x + (col1 - v.x) * v.sx, y);
-    }
   }
   context.stroke();
 }

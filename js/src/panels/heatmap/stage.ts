@@ -1,6 +1,7 @@
 /** The canvases of the plot: as large as the room is, drawn once a frame when something has changed. */
 
 import { computed, untracked } from "@preact/signals-core";
+import { drawBands, drawBoundaries } from "./boundaries";
 import { drawEdges } from "./edges";
 import { type Geometry, geometry } from "./geometry";
 import { type Inks, inksOf } from "./inks";
@@ -68,7 +69,17 @@ export function stage(
     const ratio = state.ratio.peek();
     const scene = { state, matrix, v, room: geo.room, ratio, painter: paint.peek(), inks };
     const done = drawMatrix(context, scene);
-    drawEdges(context, { matrix, v, geometry: geo, norms: state.norms.peek(), inks });
+    const parts = { parts: state.parts.peek(), v, geometry: geo, inks };
+    drawBoundaries(context, parts);
+    drawBands(context, parts);
+    drawEdges(context, {
+      matrix,
+      v,
+      geometry: geo,
+      norms: state.norms.peek(),
+      inks,
+      axes: state.axes.peek(),
+    });
     drawValues(context, state, matrix, v, geo, inks);
     if (!done) request("base");
   };
@@ -94,7 +105,7 @@ export function stage(
 
   const layOut = (): void => {
     const matrix = state.matrix.peek();
-    geo = matrix && size.width > 0 ? geometry(matrix, size.width, size.height) : null;
+    geo = matrix && size.width > 0 ? geometry(matrix, size.width, size.height, state.parts.peek()) : null;
     state.setRoom(geo?.room.width ?? 0, geo?.room.height ?? 0);
     request("base");
   };
@@ -120,7 +131,7 @@ export function stage(
   });
 
   store.effect(() => {
-    void state.matrix.value;
+    void [state.matrix.value, state.parts.value];
     untracked(layOut);
   });
   store.effect(() => {

@@ -1,12 +1,14 @@
 /** The state of the heatmap: the part that is seen, at which level of detail, and how it is coloured. */
 
 import { computed, type ReadonlySignal, type Signal, signal, untracked } from "@preact/signals-core";
+import type { Axes } from "../../anatomy";
 import { type Palette, palette } from "../../draw/colour";
 import { type ColourScale, colourScale, followsWeights, scaleOfDrawn } from "../../draw/colourscale";
 import type { Thumbnail } from "../../overview";
 import type { Hover, Store } from "../../store";
 import { type HeatmapData, heatmapData } from "./data";
 import { drawnMatrix, type Largest, largestOf, type MatrixInfo, spreadOf } from "./matrix";
+import { type MatrixParts, matrixParts, NO_PARTS } from "./parts";
 import { type Place, tilesIn } from "./tilecache";
 import { fit, levelFor, resize, showWindow, type Viewport } from "./viewport";
 
@@ -16,6 +18,10 @@ export type Levels = readonly [number, number];
 export interface HeatmapState extends HeatmapData {
   readonly store: Store;
   readonly matrix: ReadonlySignal<MatrixInfo | null>;
+  /** What the axes of the drawn tensor mean; null if nothing is known. */
+  readonly axes: ReadonlySignal<Axes | null>;
+  /** The named parts along the sides of the matrix. */
+  readonly parts: ReadonlySignal<MatrixParts>;
   /** null until the panel has a size. */
   readonly viewport: Signal<Viewport | null>;
   /** Device pixels a CSS pixel. */
@@ -44,6 +50,11 @@ export function heatmapState(store: Store): HeatmapState {
   const { model, traits, overview } = store;
   const matrix = drawnMatrix(store);
   const data = heatmapData(store, matrix);
+  const axes = computed(() => (matrix.value ? overview.value.axes(matrix.value.row) : null));
+  const parts = computed(() => {
+    const drawn = matrix.value;
+    return drawn ? matrixParts(axes.value, drawn.shape, drawn.axes, drawn.index) : NO_PARTS;
+  });
   const viewport = signal<Viewport | null>(null);
   const ratio = signal(globalThis.devicePixelRatio || 1);
   const pinned = signal<Hover | null>(null);
@@ -152,6 +163,8 @@ export function heatmapState(store: Store): HeatmapState {
     ...data,
     store,
     matrix,
+    axes,
+    parts,
     viewport,
     ratio,
     levels,

@@ -85,7 +85,8 @@ function describe(state: HeatmapState): Told {
   const lit = range ? " · brushed ones highlighted" : "";
   if (!state.hasTiles.value) {
     const thumbnail = state.thumbnail.value;
-    if (!thumbnail) return { long: away ? "these axes need a running kernel" : "waiting for the kernel …" };
+    const what = store.overview.value.block(store.selectedRow.value) ? "blocks" : "these axes";
+    if (!thumbnail) return { long: away ? `${what} need a running kernel` : "waiting for the kernel …" };
     const rows = Math.ceil(v.rows / thumbnail.height);
     const cols = Math.ceil(v.cols / thumbnail.width);
     if (rows * cols === 1) return { long: `each cell is one weight${lit}`, short: "one weight a cell" };

@@ -181,7 +181,10 @@ export function histogramState(store: Store): HistogramState {
       if (row.value < 0) return overview.rows === 0 ? "" : "nothing is selected";
       const unread = overview.error(row.value);
       if (unread) return unread;
-      if (!overview.summarised(row.value)) return "not summarised yet";
+      if (!overview.summarised(row.value)) {
+        const away = overview.block(row.value) && store.model.kernel.value === "gone";
+        return away ? "a block's weights need a running kernel" : "not summarised yet";
+      }
       if (fault.value && fault.value.of === of.value) return fault.value.message;
       if (!empty.value) return "";
       if (overview.column("count")[row.value] === 0) return "no weights";

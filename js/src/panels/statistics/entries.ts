@@ -10,7 +10,9 @@ import {
   formatShare,
 } from "../../draw/format";
 import type { Overview } from "../../overview";
+import type { DrawnAxes } from "../../protocol";
 import { STATISTIC } from "../../statistics";
+import { axesText } from "../tree/text";
 
 export interface Entry {
   label: string;
@@ -53,6 +55,18 @@ function identity(overview: Overview, row: number, path: string): Entry[] {
       width: overview.shape(row).length > 2 ? "long" : undefined,
       copied: [["shape", overview.shape(row).join("×") || "scalar"]],
     });
+    const axes = overview.axes(row);
+    const meaning = axesText(axes);
+    if (axes && meaning)
+      found.push({
+        ...fact(
+          "axes",
+          axes.certain ? axes.why : `a guess: ${axes.why}`,
+          meaning,
+          meaning.length > 20 ? "full" : "long",
+        ),
+        title: axes.why,
+      });
     found.push(fact("dtype", "stored type", overview.dtype(row)));
   }
   const kind = overview.kind(row);
@@ -197,13 +211,13 @@ export function entriesToText(all: readonly Entry[]): string {
   return `${lines.map((cells) => cells.join("\t")).join("\n")}\n`;
 }
 
-/** Row and column of a position in the default matrix. */
-export function flatCell(shape: readonly number[], position: readonly number[]): [number, number] {
-  const flat = (from: number): number => {
-    let at = 0;
-    for (let axis = from; axis < shape.length; axis++)
-      at = at * (shape[axis] as number) + (position[axis] as number);
-    return at;
-  };
-  return shape.length < 2 ? [0, flat(0)] : [position[0] as number, flat(1)];
+/** Row and column of a position in the matrix that these axes draw. */
+export function flatCell(
+  shape: readonly number[],
+  axes: DrawnAxes,
+  position: readonly number[],
+): [number, number] {
+  const flat = (list: readonly number[]): number =>
+    list.reduce((at, axis) => at * (shape[axis] as number) + (position[axis] as number), 0);
+  return [flat(axes.rows), flat(axes.cols)];
 }

@@ -6,14 +6,23 @@ import type { TreeNode } from "../../tree";
 /** Row of a node in the overview, -1 for groups and modules that the overview does not know. */
 export function rowOf(overview: Overview, node: TreeNode): number {
   if (node.kind === "tensor") return node.tensor;
+  if (node.kind === "block") return overview.rowOf(node.path);
   return node.kind === "module" ? overview.moduleRowOf(node.path) : -1;
 }
 
-/** Rows that together hold every weight below a node once; tied tensors count under their first name. */
+/**
+ * Rows that together hold every weight below a node once; tied tensors count under their first name. Blocks are parts
+ * of what is counted already, and several may share weights: of a group of them there is nothing to tell together.
+ */
 export function rowsBelow(overview: Overview, node: TreeNode): number[] {
+  if (isGroupOfBlocks(node)) return [];
   const row = rowOf(overview, node);
   if (row < 0) return node.children.flatMap((child) => rowsBelow(overview, child));
   return node.kind === "tensor" && !inTotals(overview, row) ? [] : [row];
+}
+
+export function isGroupOfBlocks(node: TreeNode): boolean {
+  return node.kind === "group" && node.children[0]?.kind === "block";
 }
 
 /** A statistic of several rows merged; NaN if a row is not known yet or the statistic cannot be merged. */

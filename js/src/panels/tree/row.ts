@@ -1,10 +1,10 @@
 /** One recycled row of the tree. */
 
 import { h } from "../../draw/dom";
-import { formatCount, formatShort } from "../../draw/format";
+import { formatCount, formatShape, formatShort } from "../../draw/format";
 import { drawSparkline } from "../../draw/sparkline";
 import type { Store } from "../../store";
-import { rowOf } from "./merged";
+import { isGroupOfBlocks, rowOf } from "./merged";
 import type { TreeState, VisibleRow } from "./state";
 import { flagOf, markedRanges, statisticText, tooltipOf } from "./text";
 
@@ -72,8 +72,8 @@ export function createRow(): RowElement {
     const value = state.statistic(node, store.statistic.value);
     statistic.textContent = statisticText(store.statistic.value, value);
     const count = state.statistic(node, "count");
-    size.textContent = formatShort(count);
-    size.title = `${formatCount(count)} weights`;
+    size.textContent = isGroupOfBlocks(node) ? "" : formatShort(count);
+    size.title = isGroupOfBlocks(node) ? "" : `${formatCount(count)} weights`;
     const mark = flagOf(overview, line, (key) => state.statistic(node, key));
     flag.textContent = mark?.glyph ?? "";
     flag.title = mark?.text ?? "";
@@ -126,7 +126,12 @@ function noteOf(row: VisibleRow, { store, state }: RowContext, line: number): st
     const shown = state.filtered.value
       ? node.children.filter((child) => state.passing(child) > 0).length
       : all;
+    if (isGroupOfBlocks(node)) return `×${all}`;
     return shown < all ? `${shown} of ×${all}` : `×${all}`;
+  }
+  if (node.kind === "block" && store.model.kernel.value === "gone" && !overview.summarised(line)) {
+    const shape = overview.isTensor(line) ? `${formatShape(overview.shape(line))} · ` : "";
+    return `${shape}needs a kernel`;
   }
   const shared = node.kind === "tensor" ? overview.sharedWith(line) : -1;
   return shared >= 0 ? `= ${overview.names[shared]}` : "";

@@ -1,10 +1,12 @@
 /** What of the tree is open, in which order and what passes the filter: the state of one view, outside the DOM. */
 
 import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals-core";
+import type { Layers } from "../../anatomy";
 import type { LocalHistogram, Overview } from "../../overview";
 import type { Store } from "../../store";
 import { buildTree, type Tree, type TreeNode } from "../../tree";
-import { mergedHistogram, mergedStatistic, rowOf, rowsBelow } from "./merged";
+import { type BlockNodes, blockNodes } from "./blocks";
+import { isGroupOfBlocks, mergedHistogram, mergedStatistic, rowOf, rowsBelow } from "./merged";
 
 /** "auto" folds long runs, "all" every run, "none" none. */
 export type Folding = "auto" | "all" | "none";
@@ -53,7 +55,7 @@ const FIRST_ROWS = 40;
 const LONG_RUN = 8;
 
 export function createTreeState(store: Store): TreeState {
-  const { overview, matches } = store;
+  const { base, overview, matches } = store;
   const folding = signal<Folding>("auto");
   const active = signal("");
   /** Keys of open nodes; those closed by hand while a filter holds everything open are apart. */
@@ -66,7 +68,7 @@ export function createTreeState(store: Store): TreeState {
 
   let last: { overview: Overview; tree: Tree } | null = null;
   const tree = computed(() => {
-    const now = overview.value;
+    const now = base.value;
     if (!last || !sameStructure(last.overview, now)) {
       const fresh = treeOf(now);
       if (!last || last.tree.tensors.length === 0) {
@@ -81,6 +83,21 @@ export function createTreeState(store: Store): TreeState {
     const mode = folding.value;
     return mode === "all" || (mode === "auto" && group.children.length > LONG_RUN);
   };
+  /** Made anew when axes are set by hand. */
+  let lastBlocks: { tree: Tree; layers: Layers; nodes: BlockNodes } | null = null;
+  const blocks = computed(() => {
+    const { layers } = base.value;
+    if (lastBlocks?.tree !== tree.value || lastBlocks.layers !== layers) {
+      lastBlocks = { tree: tree.value, layers, nodes: blockNodes(tree.value, () => overview.peek()) };
+    }
+    return lastBlocks.nodes;
+  });
+  /** Tensors and blocks unfold into blocks, whatever the filter: what passes is not looked for in them. */
+  const unfolds = (node: TreeNode): boolean =>
+    node.kind === "tensor" || node.kind === "block" || isGroupOfBlocks(node);
+  const isBranch = (node: TreeNode): boolean =>
+    node.kind === "module" || node.kind === "group" || blocks.value.has(node);
+
   const filtered = computed(() => matches.value.count < overview.value.tensors);
 
   const counts = computed(() => {
@@ -96,9 +113,12 @@ export function createTreeState(store: Store): TreeState {
     return below;
   });
   const passing = (node: TreeNode): number =>
-    node.kind === "group"
-      ? node.children.reduce((sum, child) => sum + passing(child), 0)
-      : (counts.value[node.index] as number);
+    // What is unfolded is shown whole.
+    node.kind === "block"
+      ? 1
+      : node.kind === "group"
+        ? node.children.reduce((sum, child) => sum + passing(child), 0)
+        : (counts.value[node.index] as number);
 
   const merged = computed(() => {
     overview.value;
@@ -107,6 +127,7 @@ export function createTreeState(store: Store): TreeState {
   const statistic = (node: TreeNode, key: string): number => {
     const row = rowOf(overview.value, node);
     if (row >= 0) return overview.value.column(key)[row] ?? Number.NaN;
+    if (isGroupOfBlocks(node)) return Number.NaN;
     return remember(merged.value.numbers, `${key} ${node.key}`, () =>
       mergedStatistic(overview.value, rowsBelow(overview.value, node), key),
     );
@@ -124,6 +145,7 @@ export function createTreeState(store: Store): TreeState {
     const sort = store.sort.value;
     folding.value;
     tree.value;
+    blocks.value;
     if (sort && sort.key !== "name") overview.value;
     return { sort, children: new Map<string, readonly TreeNode[]>() };
   });
@@ -131,11 +153,15 @@ export function createTreeState(store: Store): TreeState {
     remember(ordered.value.children, node.key, () => {
       const children = withGroups(node, inForce);
       const { sort } = ordered.value;
-      return sort ? sorted(children, sort, (child) => statistic(child, sort.key)) : children;
+      const inside = blocks.value.of(node);
+      if (!sort) return [...children, ...inside];
+      const ownValue = (child: TreeNode): number => statistic(child, sort.key);
+      // Heads stand after what is in their layer, whatever the order.
+      return [...sorted(children, sort, ownValue), ...sorted(inside, sort, ownValue)];
     });
 
   const isOpen = (node: TreeNode): boolean =>
-    filtered.value ? !closedInFilter.has(node.key) : open.has(node.key);
+    filtered.value && !unfolds(node) ? !closedInFilter.has(node.key) : open.has(node.key);
 
   const rows = computed(() => {
     version.value;
@@ -143,7 +169,7 @@ export function createTreeState(store: Store): TreeState {
     const all = !filtered.value;
     if (!all && matches.value.count === 0) return out;
     const visit = (node: TreeNode, level: number, position: number, siblings: number): void => {
-      const branch = node.kind !== "tensor";
+      const branch = isBranch(node);
       const isNodeOpen = branch && isOpen(node);
       out.push({ node, level, position, siblings, open: branch ? isNodeOpen : null });
       if (!isNodeOpen) return;
@@ -157,8 +183,8 @@ export function createTreeState(store: Store): TreeState {
 
   const setOpen = (nodes: Iterable<TreeNode>, toOpen: boolean): void => {
     for (const node of nodes) {
-      if (node.kind === "tensor") continue;
-      if (filtered.value) {
+      if (!isBranch(node)) continue;
+      if (filtered.value && !unfolds(node)) {
         if (toOpen) closedInFilter.delete(node.key);
         else closedInFilter.add(node.key);
       } else if (toOpen) open.add(node.key);
@@ -167,7 +193,7 @@ export function createTreeState(store: Store): TreeState {
     changed();
   };
   const branches = (node: TreeNode): TreeNode[] => {
-    if (node.kind === "tensor") return [];
+    if (node.kind === "tensor" || node.kind === "block" || isGroupOfBlocks(node)) return [];
     return [node, ...node.groups, ...node.children.flatMap(branches)];
   };
 
@@ -206,6 +232,7 @@ export function createTreeState(store: Store): TreeState {
     },
     nodeOf: (path) => {
       const row = overview.value.rowOf(path);
+      if (overview.value.block(row)) return blocks.value.nodeOf(path);
       if (overview.value.isTensor(row)) return tree.value.tensors[row] ?? null;
       return tree.value.modules.get(path) ?? null;
     },

@@ -1,5 +1,6 @@
 /** The words of a row: statistics, tooltips, marked matches. */
 
+import type { Axes } from "../../anatomy";
 import {
   formatBytes,
   formatCount,
@@ -12,6 +13,7 @@ import type { Overview } from "../../overview";
 import { fold } from "../../query/glob";
 import { STATISTIC } from "../../statistics";
 import type { TreeNode } from "../../tree";
+import { isGroupOfBlocks } from "./merged";
 
 /** A statistic in the room of a column; "" if it is not known. */
 export function statisticText(key: string, value: number): string {
@@ -45,16 +47,18 @@ export function flagOf(
 }
 
 export function tooltipOf(overview: Overview, node: TreeNode, row: number): string {
-  if (node.kind === "group") return `${node.path}\n${node.children.length} equal blocks`;
+  if (node.kind === "group")
+    return `${node.path}\n${node.children.length} ${isGroupOfBlocks(node) ? "heads" : "equal blocks"}`;
   const kind = row < 0 ? "" : overview.kind(row);
   const name = node.path || overview.name;
-  if (node.kind === "module") return [name, kind].filter(Boolean).join("\n");
+  if (node.kind === "module" || !overview.isTensor(row)) return [name, kind].filter(Boolean).join("\n");
   const shared = overview.sharedWith(row);
   return [
     name,
     [kind, formatShape(overview.shape(row)), overview.dtype(row), overview.role(row)]
       .filter(Boolean)
       .join(" · "),
+    axesText(overview.axes(row)),
     shared >= 0 ? `the same weights as ${overview.names[shared]}` : "",
     overview.error(row),
   ]
@@ -62,9 +66,15 @@ export function tooltipOf(overview: Overview, node: TreeNode, row: number): stri
     .join("\n");
 }
 
+/** "out × in", with a question mark if that is a guess; "" if nothing is known. */
+export function axesText(axes: Axes | null): string {
+  if (!axes || axes.what === "" || axes.names.length === 0) return "";
+  return `${axes.names.join(" × ")}${axes.certain ? "" : " (a guess)"}`;
+}
+
 /** Ranges of the label that the query asks for, found in the full name: a match may begin in a parent's part. */
 export function markedRanges(node: TreeNode, marks: readonly string[]): [number, number][] {
-  if (marks.length === 0 || node.kind === "group") return [];
+  if (marks.length === 0 || node.kind === "group" || node.kind === "block") return [];
   const folded = fold(node.path);
   // Folding may change the length of a name (İ): places would not fit then.
   if (folded.length !== node.path.length) return [];

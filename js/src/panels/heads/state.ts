@@ -1,0 +1,317 @@
+/** What the view of heads knows: which layer and head are meant, and what the kernel has told of them. */
+
+import { computed, type ReadonlySignal, type Signal, signal, untracked } from "@preact/signals-core";
+import { type AttentionLayer, PROJECTIONS } from "../../anatomy";
+import { type Model, RequestCancelled } from "../../model";
+import type { HeadPart, Reply } from "../../protocol";
+import type { Store } from "../../store";
+import { headPath, inside, type Place, placeOf } from "./layers";
+
+/** By name, one number for each head of a layer. */
+export type Measures = ReadonlyMap<string, Float64Array>;
+
+/** What was asked of the kernel: the answer, or why there is none. */
+export interface Answer<T> {
+  /** Of what: the layer, the head, the part. */
+  readonly of: string;
+  readonly value: T | null;
+  readonly error: string;
+}
+
+export interface HeadsState {
+  readonly store: Store;
+  readonly shown: ReadonlySignal<boolean>;
+  readonly layers: ReadonlySignal<readonly AttentionLayer[]>;
+  /** The layer that is looked at: the selected one, else the last or the first. Null: there are none. */
+  readonly layer: ReadonlySignal<AttentionLayer | null>;
+  /** The selected head of that layer, −1 for none. */
+  readonly head: ReadonlySignal<number>;
+  /** Whether something of the layer is selected, rather than a module around it. */
+  readonly chosen: ReadonlySignal<boolean>;
+  readonly statistic: Signal<string>;
+  /** By path of the layer. */
+  readonly measures: ReadonlySignal<ReadonlyMap<string, Measures>>;
+  /** Why a layer has none, by its path. */
+  readonly errors: ReadonlySignal<ReadonlyMap<string, string>>;
+  /** Share of the layers that are done; null while none is worked on. */
+  readonly progress: ReadonlySignal<number | null>;
+  readonly stopped: Signal<boolean>;
+  readonly part: Signal<HeadPart>;
+  readonly similarity: ReadonlySignal<Answer<Float64Array> | null>;
+  readonly detail: ReadonlySignal<Answer<HeadDetail> | null>;
+  readonly gone: ReadonlySignal<boolean>;
+  select(layer: AttentionLayer, head: number): void;
+}
+
+export interface Picture {
+  readonly height: number;
+  readonly width: number;
+  readonly data: Float32Array;
+}
+
+export interface HeadDetail {
+  readonly layer: AttentionLayer;
+  readonly head: number;
+  /** In the order of PROJECTIONS. */
+  readonly pictures: readonly (Picture | null)[];
+  /** Of the weights: head size and width. */
+  readonly shapes: readonly (readonly [number, number])[];
+  readonly qk: Float64Array | null;
+  readonly ov: Float64Array | null;
+  readonly eigenvalues: { re: Float64Array; im: Float64Array } | null;
+  readonly measures: ReadonlyMap<string, number>;
+  readonly square: boolean;
+  readonly finite: boolean;
+}
+
+/** Largest size of a head's pictures, in pixels. */
+const PICTURE = { width: 512, height: 64 };
+
+/** What is read from the circuits, which takes longer than norms. */
+const CIRCUIT = /^(qk|ov)_|^copying$/;
+
+/** When the weights of a tensor change, at least one of these does. */
+const FINGERPRINT = ["min", "max", "mean", "std", "zeros", "nan", "posinf", "neginf"];
+
+export function headsState(store: Store, shown: ReadonlySignal<boolean>): HeadsState {
+  const { model } = store;
+  const layers = computed(() => store.base.value.layers.attention);
+  let last: Place | null = null;
+  const place = computed((): (Place & { chosen: boolean }) | null => {
+    const overview = store.base.value;
+    const selected = store.traits.selected.value;
+    const found = placeOf(overview, selected);
+    if (found) {
+      last = found;
+      return { ...found, chosen: true };
+    }
+    // Of a module around several layers: the one that was looked at last, if it lies in there.
+    const within = layers.value.filter((layer) => inside(layer.path, selected));
+    const before = within.find((layer) => layer.path === last?.layer.path);
+    const layer = before ?? within[0] ?? layers.value[0];
+    return layer ? { layer, head: -1, chosen: false } : null;
+  });
+  const layer = computed(() => place.value?.layer ?? null);
+  const head = computed(() => place.value?.head ?? -1);
+  const chosen = computed(() => place.value?.chosen ?? false);
+  const generation = weightGeneration(store);
+  const statistic = signal("copying");
+  const part = signal<HeadPart>("qk");
+  const stopped = signal(false);
+  const gone = computed(() => model.kernel.value === "gone");
+
+  const asked = computed(() => (shown.value && layer.value ? layer.value.path : null));
+  const similarity = answered(store, (abort) => {
+    void generation.value;
+    const path = asked.value;
+    const of = part.value;
+    if (path === null || !untracked(() => parts(layer.value)).includes(of)) return null;
+    const ask = model.request("head_similarity", { layer: path, part: of }, { signal: abort });
+    return { of: `${path} ${of}`, answer: ask.then(({ buffers }) => doubles(buffers[0])) };
+  });
+  const detail = answered(store, (abort) => {
+    void generation.value;
+    const [path, number] = [asked.value, head.value];
+    const owner = untracked(() => layer.value);
+    if (path === null || number < 0 || !owner) return null;
+    const ask = model.request("head", { layer: path, head: number, ...PICTURE }, { signal: abort });
+    return { of: `${path} ${number}`, answer: ask.then((reply) => unpack(owner, number, reply)) };
+  });
+  const what = computed(() => (CIRCUIT.test(statistic.value) ? "circuits" : "norms"));
+  const grid = measuring({ store, model, shown, layers, layer, what, generation, stopped });
+
+  return {
+    store,
+    shown,
+    layers,
+    layer,
+    head,
+    chosen,
+    statistic,
+    ...grid,
+    stopped,
+    part,
+    similarity,
+    detail,
+    gone,
+    select: (of, number) => store.select(number < 0 ? of.path : headPath(of, number)),
+  };
+}
+
+/** Parts and circuits by which the heads of a layer can be compared. */
+export function parts(layer: AttentionLayer | null): HeadPart[] {
+  if (!layer) return [];
+  const found: HeadPart[] = [];
+  if (layer.query && layer.key) found.push("qk");
+  if (layer.value && layer.output) found.push("ov");
+  return [...found, ...PROJECTIONS.filter((name) => layer[name] !== null)];
+}
+
+/**
+ * What a request is answered. The last answer stays until the next one comes; null is nothing asked.
+ * @param ask reads signals; called again when they change
+ */
+function answered<T>(
+  store: Store,
+  ask: (abort: AbortSignal) => { of: string; answer: Promise<T> } | null,
+): ReadonlySignal<Answer<T> | null> {
+  const found = signal<Answer<T> | null>(null);
+  store.effect(() => {
+    const abort = new AbortController();
+    const sent = ask(abort.signal);
+    if (!sent)
+      untracked(() => {
+        found.value = null;
+      });
+    sent?.answer.then(
+      (value) => {
+        if (!abort.signal.aborted) found.value = { of: sent.of, value, error: "" };
+      },
+      (reason: unknown) => {
+        if (reason instanceof RequestCancelled || abort.signal.aborted) return;
+        found.value = { of: sent.of, value: null, error: messageOf(reason) };
+      },
+    );
+    return () => abort.abort();
+  });
+  return found;
+}
+
+interface Measuring {
+  store: Store;
+  model: Model;
+  shown: ReadonlySignal<boolean>;
+  layers: ReadonlySignal<readonly AttentionLayer[]>;
+  layer: ReadonlySignal<AttentionLayer | null>;
+  what: ReadonlySignal<"norms" | "circuits">;
+  generation: ReadonlySignal<number>;
+  stopped: ReadonlySignal<boolean>;
+}
+
+/** Measures of all layers, one after the other; that which is looked at comes first. */
+function measuring(of: Measuring): Pick<HeadsState, "measures" | "errors" | "progress"> {
+  const measures = signal<ReadonlyMap<string, Measures>>(new Map());
+  const errors = signal<ReadonlyMap<string, string>>(new Map());
+  const progress = signal<number | null>(null);
+  const done = new Set<string>();
+  let known: readonly AttentionLayer[] = [];
+  let generation = 0;
+
+  const run = async (what: "norms" | "circuits", abort: AbortSignal): Promise<void> => {
+    const key = (layer: AttentionLayer, kind = what): string => `${kind} ${layer.path}`;
+    const first = of.layer.peek();
+    // The norms are there at once, and the panel of the layer draws them: they come with either.
+    const all = first ? [first, ...known.filter((layer) => layer !== first)] : [...known];
+    const queue = all.map((layer) => [layer, what] as const).filter(([layer]) => !done.has(key(layer)));
+    if (what === "circuits") {
+      queue.unshift(
+        ...all.filter((layer) => !done.has(key(layer, "norms"))).map((one) => [one, "norms"] as const),
+      );
+    }
+    for (const [place, [layer, kind]] of queue.entries()) {
+      if (abort.aborted) return;
+      progress.value = place / queue.length;
+      try {
+        const onProgress = (share: number): void => {
+          if (!abort.aborted) progress.value = (place + share) / queue.length;
+        };
+        const request = { layer: layer.path, what: kind };
+        const reply = await of.model.request("heads", request, { signal: abort, onProgress });
+        if (abort.aborted) return;
+        const values = doubles(reply.buffers[0]);
+        const found = new Map(measures.peek().get(layer.path));
+        reply.measures.forEach((name, i) => {
+          found.set(name, values.slice(i * reply.heads, (i + 1) * reply.heads));
+        });
+        done.add(key(layer, kind));
+        measures.value = new Map(measures.peek()).set(layer.path, found);
+      } catch (reason) {
+        if (reason instanceof RequestCancelled || abort.aborted) return;
+        done.add(key(layer, kind));
+        errors.value = new Map(errors.peek()).set(layer.path, messageOf(reason));
+      }
+    }
+    if (!abort.aborted) progress.value = null;
+  };
+
+  of.store.effect(() => {
+    const [shown, layers, what, now] = [of.shown.value, of.layers.value, of.what.value, of.generation.value];
+    const stopped = of.stopped.value;
+    const abort = new AbortController();
+    untracked(() => {
+      if (layers !== known || now !== generation) {
+        known = layers;
+        generation = now;
+        done.clear();
+        measures.value = new Map();
+        errors.value = new Map();
+      }
+      progress.value = null;
+      if (shown && !stopped && layers.length > 0) void run(what, abort.signal);
+    });
+    return () => abort.abort();
+  });
+  return { measures, errors, progress };
+}
+
+/** Counts how often the weights of some attention layer have changed. */
+function weightGeneration(store: Store): ReadonlySignal<number> {
+  const generation = signal(0);
+  const prints = new Map<string, string>();
+  store.effect(() => {
+    const overview = store.base.value;
+    const rows = new Set(
+      overview.layers.attention.flatMap((layer) => PROJECTIONS.map((name) => layer[name]?.tensor ?? -1)),
+    );
+    let changed = false;
+    for (const row of rows) {
+      if (row < 0 || !overview.summarised(row)) continue;
+      const name = overview.names[row] as string;
+      const now = FINGERPRINT.map((key) => overview.column(key)[row]).join();
+      // That the scan comes to a tensor is no change of its weights.
+      changed ||= prints.has(name) && prints.get(name) !== now;
+      prints.set(name, now);
+    }
+    if (changed) generation.value = generation.peek() + 1;
+  });
+  return generation;
+}
+
+function unpack(layer: AttentionLayer, head: number, reply: Reply<"head">): HeadDetail {
+  const { buffers } = reply;
+  const [qk, ov, eigenvalues, measures] = buffers.slice(PROJECTIONS.length).map((buffer) => doubles(buffer));
+  if (!qk || !ov || !eigenvalues || !measures) throw new Error("the kernel sent too little of the head");
+  const count = eigenvalues.length / 2;
+  return {
+    layer,
+    head,
+    pictures: reply.pictures.map(([height, width], i) =>
+      height * width > 0 ? { height, width, data: floats(buffers[i]) } : null,
+    ),
+    shapes: reply.shapes,
+    qk: qk.length > 0 ? qk : null,
+    ov: ov.length > 0 ? ov : null,
+    eigenvalues: count > 0 ? { re: eigenvalues.slice(0, count), im: eigenvalues.slice(count) } : null,
+    measures: new Map(reply.measures.map((name, i) => [name, measures[i] as number])),
+    square: reply.square,
+    finite: reply.finite,
+  };
+}
+
+/** A copy, for buffers of messages need not be aligned. */
+function doubles(view: DataView | undefined): Float64Array {
+  return new Float64Array(bytes(view));
+}
+
+function floats(view: DataView | undefined): Float32Array {
+  return new Float32Array(bytes(view));
+}
+
+function bytes(view: DataView | undefined): ArrayBuffer {
+  if (!view) throw new Error("the kernel sent too few buffers");
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength).slice().buffer as ArrayBuffer;
+}
+
+function messageOf(reason: unknown): string {
+  return reason instanceof Error ? reason.message : String(reason);
+}

@@ -1,0 +1,309 @@
+"""Residual streams of transformers: one dimension through embeddings, norms, attention, feed-forward layers and head.
+
+A stack is a run of numbered blocks with attention in them. Everything in and around it whose inputs or outputs are as
+many as the stream has dimensions is attached to the stream, by what it does in the block. Where the blocks are of a
+class that is known to be built so, that is certain; else names and sizes are a guess.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from weightwidget.anatomy.anatomy import Anatomy
+from weightwidget.anatomy.flow.attention import attach_heads
+from weightwidget.anatomy.flow.ports import Layer, Orders, Port, read, write
+from weightwidget.anatomy.flow.sorting import in_network_order
+from weightwidget.anatomy.flow.spaces import Labels
+from weightwidget.anatomy.flow.wiring import Wiring
+from weightwidget.sources.base import WeightSource
+
+KNOWN = re.compile(
+    r"TransformerEncoderLayer|TransformerDecoderLayer"
+    r"|(Bert|Roberta|XLMRoberta|Camembert|Electra|MPNet|ViT|DeiT|Data2VecText|Ernie|XLMRobertaXL|Splinter)(Layer|Block)"
+    r"|TransformerBlock|(GPT2|GPTJ|GPTBigCode|GPTNeo|CodeGen|Bloom|Mpt)Block|GPTNeoXLayer|PhiDecoderLayer|FalconDecoderLayer"
+    r"|(Llama|Mistral|Mixtral|Qwen2|Qwen2Moe|Qwen3|Qwen3Moe|Gemma|Gemma2|Gemma3|Olmo|Olmo2|StableLm|Starcoder2|Cohere|Phi3"
+    r"|Granite|SmolLM3|OPT|XGLM|Dbrx|Persimmon|OlmoE)DecoderLayer"
+    r"|(Bart|MBart|Marian|Pegasus|Whisper|M2M100|CLIP|Siglip|BlenderbotSmall|Blenderbot|Speech2Text)(Encoder|Decoder)?Layer"
+    r"|CLIPEncoderLayer|SiglipEncoderLayer|T5Block|MT5Block|UMT5Block|LongT5Block|DistilBertBlock"
+)
+"""Blocks that add what they compute to a stream, in PyTorch and transformers."""
+
+_READS = re.compile(
+    r"(^|[._])(q|k|v|q_proj|k_proj|v_proj|query|key|value|to_q|to_k|to_v|q_lin|k_lin|v_lin|c_attn|qkv|qkv_proj|Wqkv"
+    r"|query_key_value|in_proj|self_attn|attn|fc|fc1|fc_in|c_fc|lin1|linear1|up|up_proj|gate_proj|gate_up_proj|w1|w3|wi|wi_0"
+    r"|wi_1|dense_h_to_4h|intermediate\.dense|gate|router|pooler\.dense)$"
+)
+_WRITES = re.compile(
+    r"(^|[._])(o|o_proj|out_proj|to_out\.0|to_out|out_lin|c_proj|proj|projection|output\.dense|attention\.dense"
+    r"|self_attention\.dense|fc2|fc_out|lin2|linear2|down|down_proj|w2|wo|dense_4h_to_h)$"
+)
+_CROSS = re.compile(r"cross_?att|crossattention|encoder_attn|EncDecAttention|multihead_attn|encdec")
+_NUMBER = re.compile(r"(?:^|\.)(\d+)(?=\.|$)")
+
+
+@dataclass
+class Stack:
+    """Blocks that share a stream."""
+
+    prefix: str
+    width: int
+    certain: bool
+    why: str
+    stream: Labels
+    blocks: set[str] = field(default_factory=set)
+
+
+def attach_streams(
+    source: WeightSource, anatomy: Anatomy, layers: list[Layer], wiring: Wiring, orders: dict[str, float]
+) -> set[str]:
+    """Attach layers to the residual streams, and heads to each other.
+
+    Sorts `layers`, and `orders`, into the order in which they work.
+
+    Returns
+    -------
+    set of str
+        Paths of the layers that are dealt with: the order of modules is no further guide to them.
+    """
+    stacks = _stacks(source, anatomy, layers, wiring)
+    if not stacks:
+        attach_heads(anatomy.attention, source, wiring, orders)
+        return set()
+    stacks.sort(key=lambda stack: "decoder" in stack.prefix)  # in files the decoder comes first, by the alphabet
+    block_of = {layer.path: _stack_of(layer.path, stacks) for layer in layers}
+    layers[:] = in_network_order(source, layers, stacks, block_of)
+    _reorder(layers, orders)
+    attach_heads(anatomy.attention, source, wiring, orders)
+    done: set[str] = set()
+    roles = _projections(anatomy)
+    before: Stack | None = None  # the stack that was gone through last
+    inside: Stack | None = None
+    between: list[Layer] = []
+    for layer in layers:
+        stack = block_of[layer.path]
+        if stack is None:
+            between.append(layer)
+            continue
+        if stack is not inside:
+            _around(between, inside, stack, wiring, orders, done)
+            between, before, inside = [], inside, stack
+        done.add(layer.path)
+        _in_block(layer, stack, before, roles, wiring, orders)
+    _around(between, inside, None, wiring, orders, done)
+    for layer in layers:
+        if block_of[layer.path] is not None and not layer.linked:
+            _link_inner(layer, layers, block_of, wiring, orders)
+    return done
+
+
+def _reorder(layers: Sequence[Layer], orders: dict[str, float]) -> None:
+    """Number tensors anew, in the order of their layers."""
+    place = float(len(orders))
+    for layer in layers:
+        names = [port.ref.name for port in (*layer.writes, *layer.reads)]
+        for cell in layer.recurrent:
+            names += [cell.input, cell.recurrent]
+            names += [name for name in (cell.input_bias, cell.recurrent_bias, cell.projection) if name]
+        for name in sorted(set(names), key=orders.__getitem__):
+            orders[name] = place
+            place += 1
+
+
+def _stacks(source: WeightSource, anatomy: Anatomy, layers: Sequence[Layer], wiring: Wiring) -> list[Stack]:
+    """Find the stacks by their attention layers."""
+    by_path = {layer.path: layer for layer in layers}
+    stacks: dict[tuple[str, int], Stack] = {}
+    blocks = _blocks(source, [attention.path for attention in anatomy.attention])
+    for attention in anatomy.attention:
+        block = blocks.get(attention.path)
+        asked = attention.query
+        if block is None or asked is None:
+            continue
+        ref = source.tensors.get(asked.tensor)
+        axes = anatomy[asked.tensor] if ref is not None else None
+        if ref is None or axes is None or axes.input is None or axes.output is None or len(ref.shape) != 2:
+            continue
+        width = ref.shape[axes.input]
+        prefix = block.rpartition(".")[0]
+        stack = stacks.get((prefix, width))
+        if stack is None:
+            kind = getattr(source.modules.get(block), "kind", "")
+            certain = bool(KNOWN.fullmatch(kind))
+            why = f"residual stream: {kind}" if certain else "guessed: names and sizes are those of a transformer"
+            name = f"residual stream of {prefix}" if prefix else "residual stream"
+            stack = stacks[prefix, width] = Stack(prefix, width, certain, why, wiring.space(width, name))
+        stack.blocks.add(block)
+    # A block without a layer of the stream's width is none.
+    return [stack for stack in stacks.values() if any(layer.inputs == stack.width for layer in by_path.values())]
+
+
+def _blocks(source: WeightSource, paths: Sequence[str]) -> dict[str, str]:
+    """The block that each attention layer lies in: the innermost numbered module, or, if it has neighbours without
+    attention, the one around it (T5 numbers the parts of its blocks, too)."""
+    numbered = {path: [path[: match.end()] for match in _NUMBER.finditer(path)] for path in paths}
+    attending = {block for blocks in numbered.values() for block in blocks}
+    neighbours: dict[str, set[str]] = {}
+    for name in source.tensors:
+        for match in _NUMBER.finditer(name):
+            block = name[: match.end()]
+            neighbours.setdefault(block.rpartition(".")[0], set()).add(block)
+    found = {}
+    for path, blocks in numbered.items():
+        if not blocks:
+            continue
+        inner = blocks[-1]
+        is_part = len(blocks) > 1 and not neighbours[inner.rpartition(".")[0]] <= attending
+        found[path] = blocks[-2] if is_part else inner
+    return found
+
+
+def _stack_of(path: str, stacks: Sequence[Stack]) -> Stack | None:
+    for stack in stacks:
+        start = f"{stack.prefix}." if stack.prefix else ""
+        if path.startswith(start):
+            number = path[len(start) :].partition(".")[0]
+            if f"{start}{number}" in stack.blocks:
+                return stack
+    return None
+
+
+def _projections(anatomy: Anatomy) -> dict[str, str]:
+    """What the modules of attention layers do with the stream, by path."""
+    roles: dict[str, str] = {}
+    for attention in anatomy.attention:
+        for name in ("query", "key", "value", "output"):
+            blocks = attention.projection(name)
+            if blocks is not None:
+                roles[blocks.tensor.rpartition(".")[0]] = "writes" if name == "output" else "reads"
+    return roles
+
+
+def _in_block(
+    layer: Layer, stack: Stack, before: Stack | None, roles: dict[str, str], wiring: Wiring, orders: Orders
+) -> None:
+    """Attach a layer of a block to the stream."""
+    width = stack.width
+    if layer.through:
+        if layer.inputs == width:
+            read(layer, wiring, orders, stack.stream, stack.certain, stack.why)
+        return
+    reads, writes = layer.inputs == width, layer.size == width
+    if reads and writes:
+        known = roles.get(layer.path) or (
+            "reads" if _READS.search(layer.path) else "writes" if _WRITES.search(layer.path) else ""
+        )
+        reads, writes = known == "reads", known == "writes"
+    if reads:
+        cross = _CROSS.search(layer.path) is not None
+        if cross and re.search(r"(^|[._])(k|v|key|value)([._]|$)", layer.path.rpartition(".")[2]) and before is not None:
+            if before.width == layer.inputs:
+                read(layer, wiring, orders, before.stream, stack.certain, f"{stack.why}; reads the encoder")
+            return
+        if cross and layer.kind == "MultiheadAttention":
+            _read_both(layer, stack, before, wiring, orders)
+            return
+        read(layer, wiring, orders, stack.stream, stack.certain, stack.why)
+    elif writes:
+        write(layer, wiring, orders, stack.stream, stack.certain, stack.why)
+
+
+def _read_both(layer: Layer, stack: Stack, before: Stack | None, wiring: Wiring, orders: Orders) -> None:
+    """PyTorch's cross-attention: queries read the decoder's stream, keys and values the encoder's output."""
+    layer.linked = True
+    port = layer.reads[0]
+    if port.ref.shape[0] != 3 * stack.width:
+        return
+    other = before.stream if before is not None and before.width == stack.width else np.full(stack.width, -1)
+    wiring.attach(
+        port.ref.name,
+        port.axis,
+        "reads",
+        np.concatenate([stack.stream, other, other]),
+        orders[port.ref.name],
+        certain=stack.certain,
+        why=stack.why,
+        groups=3,
+        across=0,
+    )
+
+
+def _around(
+    between: Sequence[Layer],
+    left: Stack | None,
+    right: Stack | None,
+    wiring: Wiring,
+    orders: Orders,
+    done: set[str],
+) -> None:
+    """Attach what lies before, between and after the stacks: embeddings, final norms, heads."""
+    stack, state = left, left.stream if left is not None else None
+    for layer in between:
+        certain = stack is not None and stack.certain
+        if right is not None and layer.size == right.width and (layer.form == "embedding" or layer.inputs != right.width):
+            if not layer.through and (state is None or layer.form in ("embedding", "conv") or left is None):
+                write(layer, wiring, orders, right.stream, right.certain, right.why)
+                stack, state = right, right.stream
+                done.add(layer.path)
+                continue
+        if state is None and right is not None and layer.through and layer.inputs == right.width:
+            stack, state = right, right.stream  # a norm of embeddings that are found later
+            certain = right.certain
+        if state is None or stack is None or layer.inputs != len(state) or layer.linked:
+            continue
+        is_stream = state is stack.stream
+        why = stack.why if is_stream else f"guessed: comes after, and has as many inputs ({len(state)})"
+        read(layer, wiring, orders, state, certain and is_stream, why)
+        done.add(layer.path)
+        if layer.through or layer.size != len(state):
+            continue
+        # As many outputs as inputs, such as a pooler: what follows reads these.
+        _write_own(layer, wiring, orders)
+        state = layer.outputs
+
+
+def _write_own(layer: Layer, wiring: Wiring, orders: Orders) -> None:
+    if layer.outputs is None:
+        write(layer, wiring, orders, wiring.space(layer.size), layer.certain, layer.why)
+
+
+def _link_inner(
+    layer: Layer, layers: Sequence[Layer], block_of: dict[str, Stack | None], wiring: Wiring, orders: Orders
+) -> None:
+    """Link the second half of a feed-forward layer to the first: to what widens the stream, nearest in the tree."""
+    stack = block_of[layer.path]
+    if stack is None or not layer.inputs or layer.through or wiring.covers(*_axis(layer.reads[0])):
+        return
+    path = layer.path
+    block = next((block for block in stack.blocks if path == block or path.startswith(f"{block}.")), None)
+    while block is not None and path != block:
+        path = path.rpartition(".")[0]
+        wide = [
+            other
+            for other in layers
+            if other is not layer
+            and other.path.startswith(f"{path}.")
+            and not other.through
+            and other.inputs == stack.width
+            and other.size in (layer.inputs, 2 * layer.inputs)
+            and (other.outputs is None or len(other.outputs) != stack.width or other.outputs is not stack.stream)
+            and not wiring.covers(*_axis(other.writes[0]))
+        ]
+        if not wide:
+            continue
+        units = wiring.space(layer.inputs, f"intermediate units of {path}")
+        for other in wide:
+            times = other.size // layer.inputs
+            why = stack.why.replace("residual stream", "feed-forward layer") if stack.certain else stack.why
+            labels = units if times == 1 else np.tile(units, 2)  # gate and up in one tensor
+            certain = stack.certain and (times == 1 or "gate_up" in other.path)
+            write(other, wiring, orders, labels, certain, why)
+        read(layer, wiring, orders, units, stack.certain, "reads what the first layer computes")
+        return
+
+
+def _axis(port: Port) -> tuple[str, int]:
+    return port.ref.name, port.axis

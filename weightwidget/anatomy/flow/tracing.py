@@ -1,0 +1,3 @@
+class TraceError(Exception):
+    pass
+def trace(*a): ...

@@ -1,0 +1,176 @@
+"""Where links are collected: numbers for channels, which of them are the same, and which axes carry them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from weightwidget.anatomy.flow.spaces import Flow, Labels, Member, Role, Space
+
+NONE = -1
+"""Label of what carries no channel."""
+
+
+@dataclass(frozen=True, eq=False)
+class Attached:
+    """An axis and the labels along it. `labels` is as long as the axis, times the groups."""
+
+    tensor: str
+    axis: int
+    role: Role
+    labels: Labels
+    groups: int
+    across: int | None
+    certain: bool
+    why: str
+    order: float
+    part: str
+
+
+@dataclass
+class Wiring:
+    """Collects links.
+
+    Every channel has a label, a number of its own; `join` says that two labels are one channel. So concatenated,
+    split and shuffled channels need no cases of their own.
+    """
+
+    _canon: Labels = field(default_factory=lambda: np.empty(0, np.int64))  # label -> the label that stands for it
+    _home: Labels = field(default_factory=lambda: np.empty(0, np.int64))  # label -> number of its space
+    _bases: list[int] = field(default_factory=list)
+    _sizes: list[int] = field(default_factory=list)
+    _names: dict[int, str] = field(default_factory=dict)
+    _attached: list[Attached] = field(default_factory=list)
+    _taken: dict[tuple[str, int, Role], npt.NDArray[np.bool_]] = field(default_factory=dict)
+    _axes: set[tuple[str, int]] = field(default_factory=set)
+
+    def space(self, size: int, name: str = "") -> Labels:
+        """Labels of new channels.
+
+        Parameters
+        ----------
+        size
+            How many.
+        name
+            What they are, for a person; by default what first writes them.
+        """
+        base = len(self._canon)
+        labels = np.arange(base, base + size, dtype=np.int64)
+        self._canon = np.concatenate([self._canon, labels])
+        self._home = np.concatenate([self._home, np.full(size, len(self._bases), np.int64)])
+        if name:
+            self._names[len(self._bases)] = name
+        self._bases.append(base)
+        self._sizes.append(size)
+        return labels
+
+    def canonical(self, labels: Labels) -> Labels:
+        """The labels that stand for these; -1 stays."""
+        if not len(self._canon):
+            return labels
+        return np.where(labels >= 0, self._canon[labels], NONE)
+
+    def join(self, first: Labels, second: Labels) -> bool:
+        """Say that channels are the same, pair by pair.
+
+        Parameters
+        ----------
+        first, second
+            Of equal length; pairs with a -1 say nothing.
+
+        Returns
+        -------
+        bool
+            False if nothing was joined because that would make different channels of one space the same (which is
+            what an operation that mixes channels would seem to do).
+        """
+        both = (first >= 0) & (second >= 0)
+        pairs = np.unique(np.stack([self._canon[first[both]], self._canon[second[both]]]), axis=1)
+        pairs = pairs[:, pairs[0] != pairs[1]]
+        if pairs.shape[1] == 0:
+            return True
+        one_to_one = all(len(np.unique(side)) == pairs.shape[1] for side in pairs)
+        if not one_to_one or (self._home[pairs[0]] == self._home[pairs[1]]).any():
+            return False
+        remap = np.arange(len(self._canon))
+        remap[pairs.max(0)] = pairs.min(0)  # the earlier space stands for both
+        # Chains (a to b, b to c) are followed to their end.
+        while (following := remap[remap]).tobytes() != remap.tobytes():
+            remap = following
+        self._canon = remap[self._canon]
+        return True
+
+    def attach(
+        self,
+        tensor: str,
+        axis: int,
+        role: Role,
+        labels: Labels,
+        order: float,
+        *,
+        certain: bool,
+        why: str,
+        groups: int = 1,
+        across: int | None = None,
+        part: str = "",
+    ) -> None:
+        """Say which channels an axis carries. Positions that are attached in the same role stay as they were."""
+        key = (tensor, axis, role)
+        carries = labels >= 0
+        taken = self._taken.get(key)
+        if not carries.any() or (taken is not None and (len(taken) != len(labels) or (taken & carries).any())):
+            return
+        self._taken[key] = carries if taken is None else taken | carries
+        self._axes.add((tensor, axis))
+        self._attached.append(Attached(tensor, axis, role, labels, groups, across, certain, why, order, part))
+
+    def covers(self, tensor: str, axis: int) -> bool:
+        """Whether an axis is attached to something."""
+        return (tensor, axis) in self._axes
+
+    def flow(self, how: str = "", traced: bool = False) -> Flow:
+        """What was collected."""
+        members: dict[int, list[Member]] = {}
+        used: dict[int, list[Labels]] = {}
+        for port in sorted(self._attached, key=lambda port: port.order):
+            labels = self.canonical(port.labels)
+            homes = self._home[labels[labels >= 0]]
+            for home in dict.fromkeys(homes.tolist()):
+                inside = (labels >= 0) & (self._home[labels] == home)
+                channels = np.where(inside, labels - self._bases[home], NONE)
+                members.setdefault(home, []).append(self._member(port, channels, self._sizes[home]))
+                used.setdefault(home, []).append(channels[inside])
+        spaces = []
+        for number, home in enumerate(sorted(members, key=lambda home: members[home][0].order)):
+            own = tuple(members[home])
+            size = int(max(channels.max() for channels in used[home])) + 1
+            spaces.append(Space(number, self._names.get(home) or _name(own), size, own))
+        return Flow(spaces, how, traced)
+
+    @staticmethod
+    def _member(port: Attached, channels: Labels, size: int) -> Member:
+        plain = port.groups == 1 and len(channels) == size and bool((channels == np.arange(size)).all())
+        kept: npt.NDArray[np.int32] | None = None if plain else channels.astype(np.int32)
+        return Member(
+            port.tensor,
+            port.axis,
+            port.role,
+            kept,
+            port.groups,
+            port.across,
+            port.certain,
+            port.why,
+            port.order,
+            port.part,
+        )
+
+
+def _name(members: tuple[Member, ...]) -> str:
+    writer = next((member for member in members if member.role == "writes"), None)
+    if writer is not None:
+        return f"outputs of {writer.tensor.rpartition('.')[0] or writer.tensor}"
+    first = members[0]
+    what = "inputs" if first.role == "reads" else "channels"
+    return f"{what} of {first.tensor.rpartition('.')[0] or first.tensor}"
