@@ -285,16 +285,27 @@ function build(index: Index, array: (name: string) => Numbers | null): Overview 
 }
 
 /** The last anatomy: a scan sends many overviews that have the same one. */
-let latest: { text: string; anatomy: Anatomy } | null = null;
+let latest: { text: string; meanings: Numbers | null; names: readonly string[]; anatomy: Anatomy } | null =
+  null;
 
 function sameAnatomy(
   packed: PackedAnatomy | undefined,
   meanings: Numbers | null,
   names: readonly string[],
 ): Anatomy {
-  const text = packed ? JSON.stringify([packed, Array.from(meanings ?? []), names]) : "";
-  if (latest?.text !== text) latest = { text, anatomy: unpackAnatomy(packed) };
+  const text = packed ? JSON.stringify(packed) : "";
+  const same =
+    latest?.text === text &&
+    sameItems(latest.meanings ?? [], meanings ?? []) &&
+    sameItems(latest.names, names);
+  if (!latest || !same) latest = { text, meanings, names: [...names], anatomy: unpackAnatomy(packed) };
   return latest.anatomy;
+}
+
+function sameItems<T>(a: ArrayLike<T>, b: ArrayLike<T>): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 const COUNTS: ReadonlySet<string> = new Set(["count", "nan", "posinf", "neginf", "zeros", "bytes"]);

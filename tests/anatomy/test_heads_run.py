@@ -127,7 +127,7 @@ def check(model: nn.Module, layer: AttentionLayer, inputs: dict[str, Any]) -> No
 
 
 def sharpen(model: nn.Module) -> None:
-    """Make the weights of a fresh model so large that attention differs from place to place, but picks no single one."""
+    """Make a fresh model's weights so large that attention differs from place to place, but picks no single one."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.ndim > 1 and "embed" not in name and "emb" not in name:

@@ -340,9 +340,9 @@ def keras_cases(tmp_path_factory) -> dict[str, dict[str, np.ndarray]]:
     holds for the whole process, and other tests must not depend on it.
     """
     out = tmp_path_factory.mktemp("keras") / "cases.npz"
-    environment = {**os.environ, "KERAS_BACKEND": "torch", "CUDA_VISIBLE_DEVICES": ""}
+    home = {"KERAS_HOME": str(out.parent), "KERAS_BACKEND": "torch", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(
-        [sys.executable, str(KERAS), str(out)], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, str(KERAS), str(out)], env={**os.environ, **home}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
     cases: dict[str, dict[str, np.ndarray]] = {}

@@ -91,7 +91,7 @@ def test_what_has_no_eigenvalues_says_why(monkeypatch):
         eigenvalues(torch.zeros(4, 3), torch.zeros(2, 4))
     bad = torch.zeros(3, 3)
     bad[0, 1], bad[2, 2] = torch.nan, torch.inf
-    with pytest.raises(ValueError, match="2 weights .* NaN or infinite"):
+    with pytest.raises(ValueError, match=r"2 weights .* NaN or infinite"):
         eigenvalues(bad)
     monkeypatch.setattr(gates, "LARGEST", 10)
     with pytest.raises(ValueError, match="11 units would take too long"):

@@ -170,7 +170,7 @@ def test_large_blocks_are_drawn_small_and_keep_outliers(explore):
         model.weight_ih_l0[201, 299] = -7.0
     explorer = explore(model)
     sent = Sent(explorer, explorer.anatomy.recurrent[0])
-    assert sent.reply["pictures"] == [[87, 100], [87, 130]] or max(map(max, sent.reply["pictures"])) <= 128
+    assert sent.reply["pictures"] == [[65, 75], [65, 65]]
     assert sent.pictures[0].min() == -7.0
 
 
@@ -189,6 +189,6 @@ def test_what_there_is_not_says_so(explore):
     explorer = explore(nn.LSTM(3, 4))
     with pytest.raises(KeyError, match="no recurrent layer"):
         answer(explorer, {"kind": "gates", "recurrent": "weight_ih_l0"})
-    with pytest.raises(KeyError, match="no gate 'z'.*i, f, g, o"):
+    with pytest.raises(KeyError, match=r"no gate 'z'.*i, f, g, o"):
         answer(explorer, {"kind": "eigenvalues", "recurrent": "weight_hh_l0", "gate": "z"})
     assert "eigenvalues" in SLOW

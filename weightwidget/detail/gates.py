@@ -120,6 +120,6 @@ def bias_time_scales(bias: npt.ArrayLike) -> Floats:
         float64, of the shape of `bias`. Infinite where exp(-bias) is 0 in float64; NaN for NaN.
     """
     # ln sigmoid(b) = -ln(1 + exp(-b)), which loses no digits for large b.
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         scales: Floats = 1 / np.logaddexp(0.0, -np.asarray(bias, np.float64))
     return scales

@@ -89,4 +89,5 @@ def initial_values(
     rng = np.random.default_rng(SEED)
     shape = (DRAWS, small, large)
     drawn = rng.uniform(-size, size, shape) if law == "uniform" else rng.normal(0, size, shape)
-    return np.arange(small, dtype=np.float64) + 0.5, np.asarray(np.linalg.svd(drawn, compute_uv=False).mean(0), np.float64)
+    values: Floats = np.asarray(np.linalg.svd(drawn, compute_uv=False).mean(0), np.float64)
+    return np.arange(small, dtype=np.float64) + 0.5, values

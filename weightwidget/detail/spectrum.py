@@ -242,13 +242,18 @@ def spectrum(
     # Convolutions are computed once more, place by place; that is a small share of the work.
     share = 0.9 if pooled else 1.0
     found = singular_values(drawn, method=method, cancelled=cancelled, progress=lambda done: progress(share * done))
-    eigenvalues, places = found.values**2, 1
+    eigenvalues, places = _squared(found.values), 1
     if pooled:
         eigenvalues, places = _pooled(ref, pooled, cancelled), math.prod(ref.shape[axis] for axis in pooled)
     dtype = torch_dtype(ref.dtype)
     epsilon = torch.finfo(dtype).eps if dtype.is_floating_point else torch.finfo(torch.float64).eps
     size = (drawn.height, drawn.width)
     return Spectrum(found.values, size, epsilon, np.sort(eigenvalues), places, found.method, found.resolution)
+
+
+def _squared(values: Floats) -> Floats:
+    with np.errstate(over="ignore"):  # of weights beyond 1e154: the fit leaves infinite ones out
+        return values**2
 
 
 def _ref_of(given: torch.Tensor | npt.NDArray[Any]) -> TensorRef:
@@ -276,5 +281,5 @@ def _pooled(ref: TensorRef, spatial: tuple[int, ...], cancelled: Callable[[], bo
             index[axis] = at
         part = Matrix(ref, {"rows": [rows], "cols": [cols]}, index)
         values = singular_values(part, cancelled=cancelled).values
-        found.append(CONV_NORMALISATION * values**2)
+        found.append(CONV_NORMALISATION * _squared(values))
     return np.concatenate(found)

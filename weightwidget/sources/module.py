@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from weightwidget.sources.base import ModuleInfo, role_of
 from weightwidget.sources.memory import Entry, list_entries
 from weightwidget.sources.names import telling_part
 from weightwidget.sources.source import ListedSource
+
+log = logging.getLogger(__name__)
 
 _NORMS: tuple[type[nn.Module], ...] = (
     nn.modules.batchnorm._NormBase,
@@ -203,12 +206,24 @@ def _plain(values: Any, keys: Any) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for key in keys:
-        value = values.get(key) if isinstance(values, Mapping) else getattr(values, key, None)
+        value = _value_of(values, key)
         if _is_plain(value):
             found[key] = value
         elif isinstance(value, tuple) and len(value) <= _LONGEST_TUPLE and all(map(_is_plain, value)):
             found[key] = tuple(value)
     return found
+
+
+def _value_of(values: Any, key: str) -> Any:
+    """Value of a key or attribute, None if there is none."""
+    if isinstance(values, Mapping):
+        return values.get(key)
+    try:
+        return getattr(values, key, None)
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        # Some configurations refuse to be asked for what differs from layer to layer.
+        log.debug("%s has no plain %s: %s", type(values).__name__, key, error)
+        return None
 
 
 def _is_plain(value: Any) -> bool:
@@ -225,7 +240,7 @@ def plain_config(config: Any) -> dict[str, Any]:
     """
     found = _plain(config, CONFIG_KEYS)
     for key in _INNER_CONFIGS:
-        inner = config.get(key) if isinstance(config, Mapping) else getattr(config, key, None)
+        inner = _value_of(config, key)
         if inner is not None:
             found |= {f"{key}.{name}": value for name, value in _plain(inner, CONFIG_KEYS).items()}
     return found

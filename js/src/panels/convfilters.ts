@@ -88,6 +88,8 @@ function filtersPanel(store: Store, shown: ReadonlySignal<boolean>): HTMLElement
   store.effect(() => {
     const open = state.opened.value;
     const layer = state.layer.value;
+    // Asked before what has the focus is hidden, and loses it.
+    const hadFocus = panel.contains((panel.getRootNode() as Document | ShadowRoot).activeElement);
     all.element.hidden = open;
     channels.element.hidden = !open;
     opened.hidden = !open;
@@ -99,7 +101,6 @@ function filtersPanel(store: Store, shown: ReadonlySignal<boolean>): HTMLElement
     }
     if (open === wasOpen) return;
     wasOpen = open;
-    const hadFocus = panel.contains(panel.ownerDocument.activeElement);
     if (hadFocus) (open ? channels : all).focus();
     tip.hide();
   });

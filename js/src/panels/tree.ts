@@ -1,5 +1,6 @@
 /** The layer tree: only the rows in sight are in the DOM, and they are used again while scrolling. */
 
+import { computed } from "@preact/signals-core";
 import { copyText, h } from "../draw/dom";
 import { marksOf } from "../query";
 import type { Store } from "../store";
@@ -270,12 +271,13 @@ export function treePanel(store: Store): HTMLElement {
     const blocks = state.rows.value.filter(({ node }) => node.kind === "block");
     store.blocks.want(blocks.map(({ node }) => node.path));
   });
+  // Looked at apart: new statistics come often, and are no reason to go back to what is selected.
+  const selectedNode = computed(() => state.nodeOf(selected.value));
   store.effect(() => {
     const path = selected.value;
-    state.tree.value;
+    const node = selectedNode.value;
     const own = path === ownSelection;
     ownSelection = null;
-    const node = state.nodeOf(path);
     if (!node) return;
     if (!own) {
       clearTimeout(followTimer);

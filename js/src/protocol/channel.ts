@@ -72,6 +72,10 @@ export interface ChannelRequests {
     request: { space: number; member: number; first: number; end: number };
     reply: { channel: number | null };
   };
+  channel_partners: {
+    request: { space: number; channel: number; member: number; count: number };
+    reply: { partners: [number, number][] };
+  };
   trace: {
     request: Record<string, never>;
     reply: { how: string };

@@ -1,4 +1,7 @@
 /** Mixtures of experts: layer by expert. Mirrors weightwidget/wire/protocol/experts.py. */
 
-// biome-ignore lint/suspicious/noEmptyInterface: filled in with the view
-export interface ExpertsRequests {}
+export interface ExpertsRequests {
+  "experts.router": { request: { tensor: string; axis: number }; reply: { experts: number } };
+  "experts.similarity": { request: { paths: string[] }; reply: { experts: number } };
+  "experts.noise": { request: { paths: string[] }; reply: { experts: number } };
+}

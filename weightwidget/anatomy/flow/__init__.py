@@ -6,8 +6,9 @@ the model's own code on a copy without weights.
 
 from __future__ import annotations
 
+from weightwidget.anatomy.flow.copying import TraceError
 from weightwidget.anatomy.flow.links import links
 from weightwidget.anatomy.flow.spaces import Flow, Member, Space
-from weightwidget.anatomy.flow.tracing import TraceError, trace
+from weightwidget.anatomy.flow.tracing import trace
 
 __all__ = ["Flow", "Member", "Space", "TraceError", "links", "trace"]

@@ -13,16 +13,16 @@ from weightwidget.anatomy.layers import AttentionLayer, HeadBlocks
 from weightwidget.sources.base import WeightSource
 
 
-def attach_heads(
-    layers: Sequence[AttentionLayer], source: WeightSource, wiring: Wiring, orders: Orders
-) -> None:
+def attach_heads(layers: Sequence[AttentionLayer], source: WeightSource, wiring: Wiring, orders: Orders) -> None:
     """Attach queries to keys, and values to the output projection's inputs, head by head."""
     for layer in layers:
         name = layer.path or "attention"
         if layer.value is not None:
             size = layer.value.count * layer.value.size
             values = wiring.space(size, f"values of {name}")
-            each = [np.arange(head * layer.value.size, (head + 1) * layer.value.size) for head in range(layer.value.count)]
+            each = [
+                np.arange(head * layer.value.size, (head + 1) * layer.value.size) for head in range(layer.value.count)
+            ]
             _attach(layer, layer.value, values, each, "value", "writes", source, wiring, orders)
             if layer.output is not None and layer.output.size == layer.value.size:
                 # In grouped-query attention several query heads read the same values.

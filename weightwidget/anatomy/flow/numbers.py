@@ -8,8 +8,9 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from weightwidget.anatomy.flow.spaces import Member, Space
+from weightwidget.anatomy.flow.spaces import Flow, Member, Space
 from weightwidget.detail.channel import (
     axis_squares,
     deviations,
@@ -145,6 +146,84 @@ def _of_member(
             found = axis_squares(ref, member.axis, member.groups, member.across, cancelled)
         squares[key] = found
     return per_channel(found, member.channels, size)
+
+
+@dataclass(frozen=True)
+class Partner:
+    """A channel on the other side of a layer.
+
+    Attributes
+    ----------
+    space, channel
+        Number of its space, and of the channel in it.
+    value
+        Euclidean norm of the weights between the two; of a single weight its magnitude.
+    """
+
+    space: int
+    channel: int
+    value: float
+
+
+def partners(
+    flow: Flow, space: Space, place: int, channel: int, ref_of: Callable[[str], TensorRef | None], count: int = 8
+) -> list[Partner]:
+    """The channels to which a layer's weights connect a channel most strongly: those that it is computed from where
+    the layer writes it, those that are computed from it where the layer reads it.
+
+    Parameters
+    ----------
+    flow, space
+        The links, and the channel's space.
+    place
+        Of the member in the space.
+    channel
+        The channel.
+    ref_of
+        Gives the tensor of a name, or None. Only the channel's slice is read.
+    count
+        How many at most.
+
+    Raises
+    ------
+    KeyError
+        If the tensor is gone.
+    """
+    member = space.members[place]
+    other_role = {"writes": "reads", "reads": "writes"}.get(member.role)
+    across = [pair for pair in flow.of(member.tensor) if pair[1].role == other_role and pair[1].axis != member.axis]
+    ref = ref_of(member.tensor)
+    if ref is None:
+        raise KeyError(f"there is no tensor {member.tensor!r}")
+    found = []
+    for other_space, other in across:
+        squares = _slice_squares(ref, member, other, channel)
+        values = per_channel(squares, other.channels, other_space.size)
+        best = np.argsort(-np.nan_to_num(values, nan=-1.0), kind="stable")[:count]
+        found += [Partner(other_space.number, int(at), float(values[at])) for at in best if values[at] > 0]
+    return sorted(found, key=lambda one: -one.value)[:count]
+
+
+def _slice_squares(ref: TensorRef, member: Member, other: Member, channel: int) -> Floats:
+    """Squares of the weights of a channel, summed for each position on the axis of the other side."""
+    length, others = ref.shape[member.axis], ref.shape[other.axis]
+    squares = np.zeros((other.groups, others))
+    for position in member.positions(channel).tolist():
+        group, at = divmod(position, length)
+        index: list[int | slice] = [slice(None)] * len(ref.shape)
+        index[member.axis] = at
+        start = 0
+        if member.groups > 1 and member.across is not None:
+            size = ref.shape[member.across] // member.groups
+            index[member.across] = slice(group * size, (group + 1) * size)
+            start = group * size if member.across == other.axis else 0
+        piece = ref.read(tuple(index)).cpu().to(torch.float64)
+        piece = torch.where(piece.isfinite(), piece, 0.0).square()
+        axis = other.axis - (other.axis > member.axis)
+        sums = piece.sum([dim for dim in range(piece.ndim) if dim != axis]) if piece.ndim > 1 else piece
+        row = at // (length // other.groups) if other.groups > 1 else 0
+        squares[row, start : start + len(sums)] += sums.numpy()
+    return squares.reshape(-1)
 
 
 def unusual(space: Space, numbers: SpaceNumbers) -> list[Unusual]:

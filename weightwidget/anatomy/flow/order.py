@@ -28,9 +28,7 @@ _TORCH = re.compile(
 """PyTorch's layers that have one input and one output."""
 
 
-def attach_outputs(
-    layers: Iterable[Layer], source: WeightSource, wiring: Wiring, orders: Orders
-) -> None:
+def attach_outputs(layers: Iterable[Layer], source: WeightSource, wiring: Wiring, orders: Orders) -> None:
     """Give every layer that has no outputs yet channels of its own."""
     for layer in layers:
         if layer.recurrent:

@@ -127,9 +127,7 @@ def layers_of(source: WeightSource, axes: Mapping[str, Axes], recurrent: list[Re
         kind = info.kind if info else ""
         if path in cells:
             own = cells[path]
-            found.append(
-                Layer(path, kind, form="recurrent", certain=own[0].certain, why=own[0].why, recurrent=own)
-            )
+            found.append(Layer(path, kind, form="recurrent", certain=own[0].certain, why=own[0].why, recurrent=own))
             continue
         known = {ref.name: axes[ref.name] for ref in refs}
         layer = _layer(path, kind, refs, known)
@@ -271,9 +269,7 @@ def attach_recurrent(layer: Layer, source: WeightSource, wiring: Wiring, orders:
             hidden = wiring.space(cell.hidden, name)
             gates = np.tile(hidden, len(cell.gates))
 
-            def attach(
-                tensor: str | None, at: int, role: Role, labels: Labels, cell: RecurrentLayer = cell
-            ) -> None:
+            def attach(tensor: str | None, at: int, role: Role, labels: Labels, cell: RecurrentLayer = cell) -> None:
                 if tensor is not None:
                     wiring.attach(
                         tensor, at, role, labels, orders[tensor], certain=cell.certain, why=cell.why or cell.kind
@@ -299,4 +295,3 @@ def attach_recurrent(layer: Layer, source: WeightSource, wiring: Wiring, orders:
             states.append(state)
         below = np.concatenate(states)
     layer.outputs = below
-

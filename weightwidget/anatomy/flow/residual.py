@@ -143,7 +143,8 @@ def _stacks(source: WeightSource, anatomy: Anatomy, layers: Sequence[Layer], wir
 
 def _blocks(source: WeightSource, paths: Sequence[str]) -> dict[str, str]:
     """The block that each attention layer lies in: the innermost numbered module, or, if it has neighbours without
-    attention, the one around it (T5 numbers the parts of its blocks, too)."""
+    attention, the one around it (T5 numbers the parts of its blocks, too).
+    """
     numbered = {path: [path[: match.end()] for match in _NUMBER.finditer(path)] for path in paths}
     attending = {block for blocks in numbered.values() for block in blocks}
     neighbours: dict[str, set[str]] = {}
@@ -199,7 +200,11 @@ def _in_block(
         reads, writes = known == "reads", known == "writes"
     if reads:
         cross = _CROSS.search(layer.path) is not None
-        if cross and re.search(r"(^|[._])(k|v|key|value)([._]|$)", layer.path.rpartition(".")[2]) and before is not None:
+        if (
+            cross
+            and re.search(r"(^|[._])(k|v|key|value)([._]|$)", layer.path.rpartition(".")[2])
+            and before is not None
+        ):
             if before.width == layer.inputs:
                 read(layer, wiring, orders, before.stream, stack.certain, f"{stack.why}; reads the encoder")
             return
@@ -243,7 +248,11 @@ def _around(
     stack, state = left, left.stream if left is not None else None
     for layer in between:
         certain = stack is not None and stack.certain
-        if right is not None and layer.size == right.width and (layer.form == "embedding" or layer.inputs != right.width):
+        if (
+            right is not None
+            and layer.size == right.width
+            and (layer.form == "embedding" or layer.inputs != right.width)
+        ):
             if not layer.through and (state is None or layer.form in ("embedding", "conv") or left is None):
                 write(layer, wiring, orders, right.stream, right.certain, right.why)
                 stack, state = right, right.stream

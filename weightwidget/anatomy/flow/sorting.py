@@ -16,23 +16,35 @@ _PLACES: tuple[tuple[int, re.Pattern[str]], ...] = tuple(
     (place, re.compile(pattern))
     for place, pattern in (
         (45, r"cross_?att\w*_?(layer)?_?norm|encoder_attn_layer_norm"),
-        (41, r"(encoder_attn|crossattention|EncDecAttention|multihead_attn|cross_attn)(\..*)?\.(q|query|q_proj|self\.query)$"),
+        (
+            41,
+            r"(encoder_attn|crossattention|EncDecAttention|multihead_attn|cross_attn)(\..*)?\.(q|query|q_proj|self\.query)$",
+        ),
         (42, r"(encoder_attn|crossattention|EncDecAttention|cross_attn)\b"),
         (42, r"multihead_attn"),
         (10, r"(^|[._])(ln_?1|input_layernorm|layernorm_before|pre_attn_norm|attention_norm|attn_norm|layer_norm1)$"),
         (10, r"layer\.0\.layer_norm$"),
         (35, r"attention\.output\.LayerNorm|self_attn_layer_norm|sa_layer_norm"),
-        (30, r"(attention\.output\.dense|attention\.dense|attn\.(c_proj|proj|out_proj)|self_attn\.(o_proj|out_proj|dense))$"),
+        (
+            30,
+            r"(attention\.output\.dense|attention\.dense|attn\.(c_proj|proj|out_proj)|self_attn\.(o_proj|out_proj|dense))$",
+        ),
         (30, r"(SelfAttention\.o|attention\.(out_lin|out_proj|o_proj|wo))$"),
         (20, r"(^|[._])(q|query|q_proj|q_lin|wq|to_q)$"),
         (21, r"(^|[._])(k|key|k_proj|k_lin|wk|to_k)$"),
         (22, r"(^|[._])(v|value|v_proj|v_lin|wv|to_v)$"),
         (20, r"c_attn|qkv|query_key_value|attn$|attention$|in_proj$"),
-        (48, r"(^|[._])(ln_?2|post_attention_layernorm|layernorm_after|ffn_norm|layer_norm2|pre_feedforward_layernorm)$"),
+        (
+            48,
+            r"(^|[._])(ln_?2|post_attention_layernorm|layernorm_after|ffn_norm|layer_norm2|pre_feedforward_layernorm)$",
+        ),
         (48, r"layer\.[12]\.layer_norm$"),
         (75, r"output\.LayerNorm|output_layer_norm|final_layer_norm|post_feedforward_layernorm|ln_?3$"),
         (50, r"router|(^|[._])gate$"),
-        (55, r"(^|[._])(gate_proj|gate_up_proj|w1|wi|wi_0|fc1|lin1|linear1|c_fc|fc|fc_in|dense_h_to_4h)$|intermediate\.dense$"),
+        (
+            55,
+            r"(^|[._])(gate_proj|gate_up_proj|w1|wi|wi_0|fc1|lin1|linear1|c_fc|fc|fc_in|dense_h_to_4h)$|intermediate\.dense$",
+        ),
         (56, r"(^|[._])(up_proj|w3|wi_1)$"),
         (60, r"(^|[._])(down_proj|w2|wo|fc2|lin2|linear2|c_proj|fc_out|dense_4h_to_h|proj)$|output\.dense$"),
     )
@@ -92,9 +104,7 @@ def in_network_order(
     return [layers[place] for place in sorted(range(len(layers)), key=key)]
 
 
-def _span(
-    layers: Sequence[Layer], block_of: Mapping[str, HasBlocks | None], stack: HasBlocks
-) -> tuple[int, int]:
+def _span(layers: Sequence[Layer], block_of: Mapping[str, HasBlocks | None], stack: HasBlocks) -> tuple[int, int]:
     places = [place for place, layer in enumerate(layers) if block_of[layer.path] is stack]
     return (places[0], places[-1]) if places else (0, 0)
 

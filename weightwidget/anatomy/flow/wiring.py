@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -130,8 +131,26 @@ class Wiring:
         """Whether an axis is attached to something."""
         return (tensor, axis) in self._axes
 
-    def flow(self, how: str = "", traced: bool = False) -> Flow:
-        """What was collected."""
+    def labels_of(self, tensor: str, axis: int, role: Role) -> Labels | None:
+        """The labels that an axis is attached to in a role; None if it is not."""
+        found: Labels | None = None
+        for port in self._attached:
+            if (port.tensor, port.axis, port.role) == (tensor, axis, role) and port.groups == 1:
+                found = port.labels if found is None else np.where(port.labels >= 0, port.labels, found)
+        return found
+
+    def flow(self, how: str = "", traced: bool = False, orders: Mapping[str, float] | None = None) -> Flow:
+        """What was collected.
+
+        Parameters
+        ----------
+        how, traced
+            As of `Flow`.
+        orders
+            Place of each tensor in the network, if that was not known when it was attached.
+        """
+        if orders is not None:
+            self._attached = [replace(port, order=orders[port.tensor]) for port in self._attached]
         members: dict[int, list[Member]] = {}
         used: dict[int, list[Labels]] = {}
         for port in sorted(self._attached, key=lambda port: port.order):
@@ -168,9 +187,14 @@ class Wiring:
 
 
 def _name(members: tuple[Member, ...]) -> str:
-    writer = next((member for member in members if member.role == "writes"), None)
-    if writer is not None:
-        return f"outputs of {writer.tensor.rpartition('.')[0] or writer.tensor}"
+    writers = list(dict.fromkeys(_owner(member) for member in members if member.role == "writes"))
+    if writers:
+        # Where several layers write the same channels, they are added.
+        return f"residual stream from {writers[0]}" if len(writers) > 2 else f"outputs of {writers[0]}"
     first = members[0]
     what = "inputs" if first.role == "reads" else "channels"
-    return f"{what} of {first.tensor.rpartition('.')[0] or first.tensor}"
+    return f"{what} of {_owner(first)}"
+
+
+def _owner(member: Member) -> str:
+    return member.tensor.rpartition(".")[0] or member.tensor

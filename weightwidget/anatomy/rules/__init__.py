@@ -23,7 +23,7 @@ from weightwidget.anatomy.rules.fused import fused_projections
 from weightwidget.anatomy.rules.guesses import guess_layers
 from weightwidget.anatomy.rules.latent import latent_attention
 from weightwidget.anatomy.rules.model import Model
-from weightwidget.anatomy.rules.norm import norm_by_class_name
+from weightwidget.anatomy.rules.norm import layer_scale, norm_by_class_name
 from weightwidget.anatomy.rules.parameters import name_parameters, state_spaces
 from weightwidget.anatomy.rules.projections import separate_projections
 from weightwidget.anatomy.rules.recurrent import recurrent_layers
@@ -78,6 +78,7 @@ def by_class(model: Model, found: Found) -> None:
             RULES[base](_view(model, path, base), found)
         elif info.library in LIBRARIES and info.kind:
             norm_by_class_name(_view(model, path, info.kind), found)
+            layer_scale(_view(model, path, info.kind), found)
 
 
 def _view(model: Model, path: str, kind: str) -> ModuleView:

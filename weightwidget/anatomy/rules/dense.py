@@ -173,7 +173,9 @@ def gated_halves(model: Model, found: Found) -> None:
         if labels is None or old is None or old.splits or old.what != "linear" or old.output is None:
             continue
         kind = model.info(container).kind
-        certain = bool(_HALVES.fullmatch(kind)) and model.info(container).library in ("", "transformers")
+        certain = (
+            bool(_HALVES.fullmatch(kind) or last == "gate_up_proj") and model.info(container).library == "transformers"
+        )
         certain |= model.is_known_file and model.config("").get("model_type") in _HALVED_FILES.get(last, ())
         length = ref.shape[old.output]
         if length % 2 or not (certain or last == "gate_up_proj"):

@@ -136,7 +136,7 @@ _HEAD_BY_HEAD = re.compile(
     r"(GPTNeoX|GPTNeoXJapanese|Bloom|Persimmon)\w*Attention|DisentangledSelfAttention|MiniMaxLightningAttention"
 )
 _ONE_AFTER_OTHER = re.compile(
-    r"(GPT2|ImageGPT|DecisionTransformerGPT2|Mpt|ModernBert\w*|Dbrx|Phi3|Phi4Multimodal|Blip\w*|InstructBlip\w*|Sam\w*|"
+    r"(GPT2|ImageGPT|Bark|DecisionTransformerGPT2|Mpt|ModernBert\w*|Dbrx|Phi3|Phi4Multimodal|Blip\w*|InstructBlip\w*|Sam\w*|"
     r"VitDet|TimeSformer|Timesformer|Glm4v\w*|Qwen\w*|LayoutLMv2\w*)(Self|Vision|Vis)?(Flash|Sdpa)?Attention|Attention"
 )
 _BY_MODEL_TYPE = {
@@ -173,6 +173,9 @@ def order_of(model: Model, container: str, name: str) -> tuple[Order, bool]:
         return in_parts, sure
     if _HEAD_BY_HEAD.fullmatch(kind):
         return head_by_head, sure
+    # All of transformers' layers of that name take q, k and v apart in this order; one attends over channels.
+    if name == "qkv" and model.info(container).library == "transformers" and "Channel" not in kind:
+        return one_after_other, sure
     if _ONE_AFTER_OTHER.fullmatch(kind) and model.info(container).library in ("", "transformers"):
         return one_after_other, sure
     known = _BY_MODEL_TYPE.get(family) if not kind else None

@@ -88,9 +88,8 @@ def prelu(module: ModuleView, found: Found) -> None:
             found.axes[ref.name] = Axes(names, "channel", True, "Keras's PReLU", output=len(ref.shape) - 1)
 
 
-@rule("LayerScale")
 def layer_scale(module: ModuleView, found: Found) -> None:
-    """A factor for each channel."""
-    for ref in module.tensors.values():
+    """Layers of any library that are called so: a factor for each channel."""
+    for ref in module.tensors.values() if module.kind.endswith("LayerScale") else ():
         if len(ref.shape) == 1:
             found.axes[ref.name] = channels(f"{module.kind} layer", True, "channel")

@@ -9,7 +9,7 @@ from weightwidget.anatomy.axes import Axes, Split
 from weightwidget.anatomy.found import Found
 from weightwidget.anatomy.rules.dense import bias
 from weightwidget.anatomy.rules.model import Model
-from weightwidget.anatomy.rules.norm import channels, names_norm
+from weightwidget.anatomy.rules.norm import PER_CHANNEL, names_norm
 from weightwidget.sources.base import TensorRef
 
 _TOKEN = re.compile(
@@ -79,7 +79,7 @@ def _parameter(
         return Axes(("head" if per_head else "channel",), "channel", certain, why, output=0)
     elif leaf == "logit_scale" and rank == 3:
         return Axes(("head", "one 1", "one 2"), "other", certain, why)
-    elif re.fullmatch(r"r_[rsw]_bias", leaf) and rank == 2:
+    elif re.fullmatch(r"r_[rsw]_bias|(pos_)?bias_[uv]", leaf) and rank == 2:
         names, what = ("head", "head_dim"), "bias"
     elif leaf == "seg_embed" and rank == 3:
         names, what = ("segment", "head", "head_dim"), "position"
@@ -91,15 +91,12 @@ def _parameter(
         return bias(why, certain, "expert")
     elif leaf == "bias" and ref.shape[1:] == (1,) and "Conv" in kind:
         names, what, output = ("out", "one"), "bias", 0
-    elif _CHANNEL.fullmatch(leaf) and rank == 1 and not names_norm(ref.module):
-        return channels(why, certain, "channel")
-    elif (
-        ref.numel == 1
-        and leaf != "bias"
-        and re.fullmatch(r"\w*(scale|bias|temperature|alpha|gate|factor|scalar)\w*", leaf)
-    ):
+    elif _CHANNEL.fullmatch(leaf) and sum(size > 1 for size in ref.shape) == 1 and not names_norm(ref.module):
+        names = tuple("channel" if size > 1 else f"one {axis}" for axis, size in enumerate(ref.shape))
+        what, output = "channel", names.index("channel")
+    elif ref.numel == 1 and leaf not in ("bias", "weight"):
         return Axes(tuple(f"one {axis}" for axis in range(rank)), "other", True, "a single number")
-    elif ref.role in ("buffer", "mask") or ref.dtype == "bool":
+    elif leaf not in PER_CHANNEL and (ref.role in ("buffer", "mask") or ref.dtype == "bool"):
         return Axes(_buffer(leaf, rank), "buffer", False, "no weight")
     if names is None or len(names) != rank:
         return None

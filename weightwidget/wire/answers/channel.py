@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from weightwidget.anatomy.axes import SEPARATOR
-from weightwidget.anatomy.flow.numbers import SpaceNumbers, space_numbers, unusual
+from weightwidget.anatomy.flow.numbers import SpaceNumbers, partners, space_numbers, unusual
 from weightwidget.anatomy.flow.spaces import Flow, Member, Space
 from weightwidget.detail.channel import pooled, spread, standing
 from weightwidget.wire.answers.base import Answer, Handler, Job, Request, Weights, field
@@ -210,6 +210,16 @@ def _channel_farthest(weights: Weights, request: Request, job: Job) -> Answer:
     return {"channel": None if np.isnan(away).all() else first + int(np.nanargmax(away))}, []
 
 
+def _channel_partners(weights: Weights, request: Request, _job: Job) -> Answer:
+    flow, space = _space_of(weights, request)
+    channel, member, count = (int(field(request, name)) for name in ("channel", "member", "count"))
+    if not 0 <= member < len(space.members) or not 0 <= channel < space.size:
+        raise IndexError(f"there is no channel {channel} of member {member} in the {space.name}")
+    found = partners(flow, space, member, channel, weights.ref, min(max(0, count), UNUSUAL))
+    values = np.array([one.value for one in found], np.float64)
+    return {"partners": [[one.space, one.channel] for one in found]}, [values.tobytes()]
+
+
 def _trace(weights: Weights, _request: Request, _job: Job) -> Answer:
     return {"how": weights.anatomy.trace().how}, []
 
@@ -219,6 +229,7 @@ HANDLERS: dict[str, Handler] = {
     "channel_space": _channel_space,
     "channel_numbers": _channel_numbers,
     "channel_farthest": _channel_farthest,
+    "channel_partners": _channel_partners,
     "trace": _trace,
 }
 

@@ -97,9 +97,11 @@ class ChannelSpaceRequest(TypedDict):
 
 
 class ChannelSpaceReply(TypedDict):
-    """Buffers: float32 smallest and float32 largest number of each step, both (members, steps), NaN where there is none;
+    """A step of the profiles is ``step`` channels.
+
+    Buffers: float32 smallest and float32 largest number of each step, both (members, steps), NaN where there is none;
     float64 spreads (members, 6): median, median absolute deviation, smallest, largest, 5 % and 95 % quantile;
-    float64 (unusual, 2): value and robust deviation. A step is ``step`` channels.
+    float64 (unusual, 2): value and robust deviation.
     """
 
     id: str
@@ -124,11 +126,11 @@ class ChannelNumbersRequest(TypedDict):
 
 
 class ChannelNumbersReply(TypedDict):
-    """Buffers: float64 (members, 5): value; rank, 1 for the largest; number of channels that are ranked; share of the
-    others that are smaller; robust deviation. NaN, and rank 0, where a member does not carry the channel.
+    """How the channel stands in each member.
 
     ``positions`` has for each member the first position that carries the channel, on its axis (of the first group that
-    has it); -1 for none.
+    has it); -1 for none. Buffer: float64 (members, 5): value; rank, 1 for the largest; number of channels that are
+    ranked; share of the others that are smaller; robust deviation. NaN, and rank 0, where a member does not carry it.
     """
 
     id: str
@@ -154,6 +156,25 @@ class FarthestReply(TypedDict):
     id: str
     kind: Literal["channel_farthest"]
     channel: int | None
+
+
+class PartnersRequest(TypedDict):
+    """The channels to which one member's weights connect a channel most strongly, at most ``count``."""
+
+    id: str
+    kind: Literal["channel_partners"]
+    space: int
+    channel: int
+    member: int
+    count: int
+
+
+class PartnersReply(TypedDict):
+    """``partners``: space and channel of each, the strongest first. Buffer: float64 norms of the weights in between."""
+
+    id: str
+    kind: Literal["channel_partners"]
+    partners: list[tuple[int, int]]
 
 
 class TraceRequest(TypedDict):

@@ -179,7 +179,8 @@ function similar(state: FiltersState, look: (filter: number) => void): HTMLEleme
     title.textContent = `Similar ${nameOf(layer).many}`;
     if (facts?.filter !== state.chosen.value) {
       // What is on its way replaces the list without emptying it first.
-      if (state.store.model.kernel.value === "gone") list.replaceChildren("a running kernel finds them");
+      if (state.store.model.kernel.value === "gone")
+        list.replaceChildren(h("span", { class: "ww-soft" }, "a running kernel finds them"));
       return;
     }
     const found = mostAlike(facts.cosines, facts.filter);

@@ -46,11 +46,12 @@ export function legend(state: FiltersState): HTMLElement {
     low.textContent = signed ? `−${end}` : "0";
     middle.textContent = signed ? "0" : "";
     high.textContent = signed ? `+${end}` : end;
-    note.textContent = each
+    const told = each
       ? "its own largest"
       : grey
         ? "one scale for all three channels and all filters"
         : scale.note;
+    note.textContent = drawing.colours.range ? `${told}; what the brush leaves out is greyed` : told;
   });
   return element;
 }

@@ -27,7 +27,7 @@ export function orderOf(
 
 /** Places from the largest value to the smallest; equal ones in stored order. */
 export function descending(values: ArrayLike<number>): Int32Array {
-  return sorted(values.length, (a, b) => compare(values[b], values[a]));
+  return sorted(values.length, (a, b) => compare(-(values[a] as number), -(values[b] as number)));
 }
 
 function sorted(count: number, by: (a: number, b: number) => number): Int32Array {

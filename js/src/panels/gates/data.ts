@@ -71,7 +71,7 @@ export type EigenState =
   | { readonly state: "there"; readonly values: GateEigenvalues }
   | { readonly state: "failed"; readonly message: string };
 
-/** Units up to which eigenvalues are computed without being asked for: half a second a gate. */
+/** Units up to which eigenvalues are computed without being asked for: about a second a gate. */
 export const AT_ONCE = 768;
 
 /** When the weights of a tensor change, at least one of these does. */

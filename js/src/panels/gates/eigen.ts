@@ -76,7 +76,7 @@ export function eigenSection(
 
 /** Time of one gate on one core, a rough guess from n³. */
 function duration(size: number): string {
-  const seconds = 1.2 * (size / 1000) ** 3;
+  const seconds = 1.8 * (size / 1000) ** 3;
   return seconds < 90
     ? `${formatTrimmed(Math.max(1, seconds), 1)} s`
     : `${formatTrimmed(seconds / 60, 1)} min`;

@@ -7,7 +7,6 @@ import { formatCount, formatNumber, parseNumber } from "../../draw/format";
 import type { Store } from "../../store";
 import type { Gate, LayerData } from "./data";
 import { blockPath, gateMeaning } from "./layers";
-import { ranking } from "./numbers";
 import type { UnitState } from "./timescale";
 
 /** Rows on either side of the unit's that the heatmap shows. */
@@ -86,15 +85,22 @@ export function unitSection(
     "aria-label": "unit",
     title: "number of a unit; arrow keys step",
   });
+  /** What is chosen here is shown, wherever the pointer was left. */
+  const set = (to: number | null): void =>
+    batch(() => {
+      hovered.value = null;
+      unit.value = to;
+    });
   const step = (by: number): void => {
     const units = data.peek()?.units ?? 0;
-    if (units > 0) unit.value = ((((unit.peek() ?? (by > 0 ? -1 : 0)) + by) % units) + units) % units;
+    const from = unit.peek() ?? (by > 0 ? -1 : 0);
+    if (units > 0) set((from + by + units) % units);
   };
   const take = (): void => {
     const units = data.peek()?.units ?? 0;
     const typed = field.value.trim() === "" ? null : parseNumber(field.value);
-    if (typed !== null && Number.isInteger(typed) && typed >= 0 && typed < units) unit.value = typed;
-    else if (field.value.trim() === "") unit.value = null;
+    if (typed !== null && Number.isInteger(typed) && typed >= 0 && typed < units) set(typed);
+    else if (field.value.trim() === "") set(null);
     field.value = unit.peek() === null ? "" : String(unit.peek());
   };
   field.addEventListener("change", take);
@@ -201,10 +207,12 @@ function rows(store: Store, known: LayerData, layer: RecurrentLayer, unit: numbe
   return [head, ...lines];
 }
 
-/** "3rd largest of 96" in little room. */
+/** "rank 3 of 96" by magnitude. */
 function rankText(values: Float64Array, unit: number): string {
-  const rank = ranking(values.map(Math.abs)).indexOf(unit) + 1;
-  return `rank ${formatCount(rank)} of ${formatCount(values.length)}`;
+  const own = Math.abs(values[unit] as number);
+  let larger = 0;
+  for (const value of values) if (Math.abs(value) > own) larger++;
+  return `rank ${formatCount(larger + 1)} of ${formatCount(values.length)}`;
 }
 
 function cell(
@@ -259,9 +267,8 @@ function showSlice(
     Math.max(0, unit - AROUND),
     Math.min(length, unit + AROUND + 1),
   ];
-  batch(() => {
-    store.select(blockPath(overview, layer, row, gate));
-    store.traits.window.value = alongRows ? [...near(height), 0, width] : [0, height, ...near(width)];
-    store.traits.view.value = "heatmap";
-  });
+  // One after the other: Python forgets the window when the selection changes.
+  store.select(blockPath(overview, layer, row, gate));
+  store.traits.window.value = alongRows ? [...near(height), 0, width] : [0, height, ...near(width)];
+  store.traits.view.value = "heatmap";
 }

@@ -97,7 +97,7 @@ export function similarityPanel(state: HeadsState): HTMLElement {
     store,
     data,
     statistics,
-    statistic: state.part as never,
+    statistic: state.part,
     selected,
     label: "similarity of heads",
     sizes: { largest: [20, 18], least: [3, 3], height: 190 },

@@ -2,13 +2,12 @@
 
 import { computed, type ReadonlySignal, type Signal, signal, untracked } from "@preact/signals-core";
 import { type AttentionLayer, PROJECTIONS } from "../../anatomy";
-import { type Model, RequestCancelled } from "../../model";
+import { RequestCancelled } from "../../model";
 import type { HeadPart, Reply } from "../../protocol";
 import type { Store } from "../../store";
 import { headPath, inside, type Place, placeOf } from "./layers";
-
-/** By name, one number for each head of a layer. */
-export type Measures = ReadonlyMap<string, Float64Array>;
+import { type Measured, measuring } from "./measures";
+import { doubles, floats, messageOf } from "./reply";
 
 /** What was asked of the kernel: the answer, or why there is none. */
 export interface Answer<T> {
@@ -18,7 +17,7 @@ export interface Answer<T> {
   readonly error: string;
 }
 
-export interface HeadsState {
+export interface HeadsState extends Measured {
   readonly store: Store;
   readonly shown: ReadonlySignal<boolean>;
   readonly layers: ReadonlySignal<readonly AttentionLayer[]>;
@@ -29,14 +28,9 @@ export interface HeadsState {
   /** Whether something of the layer is selected, rather than a module around it. */
   readonly chosen: ReadonlySignal<boolean>;
   readonly statistic: Signal<string>;
-  /** By path of the layer. */
-  readonly measures: ReadonlySignal<ReadonlyMap<string, Measures>>;
-  /** Why a layer has none, by its path. */
-  readonly errors: ReadonlySignal<ReadonlyMap<string, string>>;
-  /** Share of the layers that are done; null while none is worked on. */
-  readonly progress: ReadonlySignal<number | null>;
   readonly stopped: Signal<boolean>;
-  readonly part: Signal<HeadPart>;
+  /** By what heads are compared: a HeadPart. */
+  readonly part: Signal<string>;
   readonly similarity: ReadonlySignal<Answer<Float64Array> | null>;
   readonly detail: ReadonlySignal<Answer<HeadDetail> | null>;
   readonly gone: ReadonlySignal<boolean>;
@@ -96,7 +90,7 @@ export function headsState(store: Store, shown: ReadonlySignal<boolean>): HeadsS
   const chosen = computed(() => place.value?.chosen ?? false);
   const generation = weightGeneration(store);
   const statistic = signal("copying");
-  const part = signal<HeadPart>("qk");
+  const part = signal<string>("qk");
   const stopped = signal(false);
   const gone = computed(() => model.kernel.value === "gone");
 
@@ -104,8 +98,11 @@ export function headsState(store: Store, shown: ReadonlySignal<boolean>): HeadsS
   const similarity = answered(store, (abort) => {
     void generation.value;
     const path = asked.value;
-    const of = part.value;
-    if (path === null || !untracked(() => parts(layer.value)).includes(of)) return null;
+    const wanted = part.value;
+    const there = parts(untracked(() => layer.value));
+    // A layer may lack what another one was compared by.
+    const of = there.find((one) => one === wanted) ?? there[0];
+    if (path === null || of === undefined) return null;
     const ask = model.request("head_similarity", { layer: path, part: of }, { signal: abort });
     return { of: `${path} ${of}`, answer: ask.then(({ buffers }) => doubles(buffers[0])) };
   });
@@ -177,83 +174,6 @@ function answered<T>(
   return found;
 }
 
-interface Measuring {
-  store: Store;
-  model: Model;
-  shown: ReadonlySignal<boolean>;
-  layers: ReadonlySignal<readonly AttentionLayer[]>;
-  layer: ReadonlySignal<AttentionLayer | null>;
-  what: ReadonlySignal<"norms" | "circuits">;
-  generation: ReadonlySignal<number>;
-  stopped: ReadonlySignal<boolean>;
-}
-
-/** Measures of all layers, one after the other; that which is looked at comes first. */
-function measuring(of: Measuring): Pick<HeadsState, "measures" | "errors" | "progress"> {
-  const measures = signal<ReadonlyMap<string, Measures>>(new Map());
-  const errors = signal<ReadonlyMap<string, string>>(new Map());
-  const progress = signal<number | null>(null);
-  const done = new Set<string>();
-  let known: readonly AttentionLayer[] = [];
-  let generation = 0;
-
-  const run = async (what: "norms" | "circuits", abort: AbortSignal): Promise<void> => {
-    const key = (layer: AttentionLayer, kind = what): string => `${kind} ${layer.path}`;
-    const first = of.layer.peek();
-    // The norms are there at once, and the panel of the layer draws them: they come with either.
-    const all = first ? [first, ...known.filter((layer) => layer !== first)] : [...known];
-    const queue = all.map((layer) => [layer, what] as const).filter(([layer]) => !done.has(key(layer)));
-    if (what === "circuits") {
-      queue.unshift(
-        ...all.filter((layer) => !done.has(key(layer, "norms"))).map((one) => [one, "norms"] as const),
-      );
-    }
-    for (const [place, [layer, kind]] of queue.entries()) {
-      if (abort.aborted) return;
-      progress.value = place / queue.length;
-      try {
-        const onProgress = (share: number): void => {
-          if (!abort.aborted) progress.value = (place + share) / queue.length;
-        };
-        const request = { layer: layer.path, what: kind };
-        const reply = await of.model.request("heads", request, { signal: abort, onProgress });
-        if (abort.aborted) return;
-        const values = doubles(reply.buffers[0]);
-        const found = new Map(measures.peek().get(layer.path));
-        reply.measures.forEach((name, i) => {
-          found.set(name, values.slice(i * reply.heads, (i + 1) * reply.heads));
-        });
-        done.add(key(layer, kind));
-        measures.value = new Map(measures.peek()).set(layer.path, found);
-      } catch (reason) {
-        if (reason instanceof RequestCancelled || abort.aborted) return;
-        done.add(key(layer, kind));
-        errors.value = new Map(errors.peek()).set(layer.path, messageOf(reason));
-      }
-    }
-    if (!abort.aborted) progress.value = null;
-  };
-
-  of.store.effect(() => {
-    const [shown, layers, what, now] = [of.shown.value, of.layers.value, of.what.value, of.generation.value];
-    const stopped = of.stopped.value;
-    const abort = new AbortController();
-    untracked(() => {
-      if (layers !== known || now !== generation) {
-        known = layers;
-        generation = now;
-        done.clear();
-        measures.value = new Map();
-        errors.value = new Map();
-      }
-      progress.value = null;
-      if (shown && !stopped && layers.length > 0) void run(what, abort.signal);
-    });
-    return () => abort.abort();
-  });
-  return { measures, errors, progress };
-}
-
 /** Counts how often the weights of some attention layer have changed. */
 function weightGeneration(store: Store): ReadonlySignal<number> {
   const generation = signal(0);
@@ -296,22 +216,4 @@ function unpack(layer: AttentionLayer, head: number, reply: Reply<"head">): Head
     square: reply.square,
     finite: reply.finite,
   };
-}
-
-/** A copy, for buffers of messages need not be aligned. */
-function doubles(view: DataView | undefined): Float64Array {
-  return new Float64Array(bytes(view));
-}
-
-function floats(view: DataView | undefined): Float32Array {
-  return new Float32Array(bytes(view));
-}
-
-function bytes(view: DataView | undefined): ArrayBuffer {
-  if (!view) throw new Error("the kernel sent too few buffers");
-  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength).slice().buffer as ArrayBuffer;
-}
-
-function messageOf(reason: unknown): string {
-  return reason instanceof Error ? reason.message : String(reason);
 }

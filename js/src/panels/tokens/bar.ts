@@ -11,7 +11,12 @@ import { firstLimit, secondsForAll } from "./table";
 const OFFERED = 12;
 
 export function tokenBar(state: TokenState): HTMLElement {
-  return h("div", { class: "ww-tok-bar-top" }, searchField(state), facts(state), progress(state));
+  const [search, found] = [searchField(state), progress(state)];
+  // Positions and types have no strings, and so few that all cosines are shown.
+  state.store.effect(() => {
+    search.hidden = found.hidden = state.table.value?.entries !== "token";
+  });
+  return h("div", { class: "ww-tok-bar-top" }, search, facts(state), found);
 }
 
 function facts(state: TokenState): HTMLElement {
@@ -31,6 +36,10 @@ function facts(state: TokenState): HTMLElement {
         " · ",
         h("span", { class: "ww-tok-guess", title: table.why }, "guessed from name and shape"),
       );
+    if (table.entries !== "token") {
+      element.replaceChildren(...parts);
+      return;
+    }
     if (source) {
       const few = known < table.count ? ` (${formatCount(known)} of them)` : "";
       parts.push(

@@ -2,7 +2,7 @@
 
 import { computed, type ReadonlySignal, signal } from "@preact/signals-core";
 import { placeTicks, valueTicks } from "../../draw/axis";
-import { css, palette } from "../../draw/colour";
+import { css, ink, palette } from "../../draw/colour";
 import { type ColourScale, colourOf, paint } from "../../draw/colourscale";
 import { h } from "../../draw/dom";
 import { formatCount, formatNumber, formatTrimmed } from "../../draw/format";
@@ -19,6 +19,10 @@ interface Matrix {
 /** Cosines are compared across models: the colours always reach from −1 to 1. */
 const SCALE: ColourScale = { kind: "full", limit: 1, linear: 0, note: "" };
 
+/** Largest side of a cell, and the least that has room for its number, in pixels. */
+const LARGEST_CELL = 64;
+const NUMBERED_CELL = 34;
+
 export interface CosineGeometry {
   readonly left: number;
   /** Side of the matrix. */
@@ -28,10 +32,12 @@ export interface CosineGeometry {
   readonly top: number;
 }
 
-export function cosineGeometry(width: number, height: number): CosineGeometry {
+export function cosineGeometry(width: number, height: number, count: number): CosineGeometry {
   const [left, profileTop, profile] = [46, 16, 64];
   const top = profileTop + profile + 22;
-  const side = Math.max(40, Math.min(width - left - 10, height - top - 30));
+  // A few entries do not need all the room.
+  const wanted = Math.max(160, LARGEST_CELL * count);
+  const side = Math.max(40, Math.min(width - left - 10, height - top - 30, wanted));
   return { left, side, profileTop, profileBottom: profileTop + profile, top };
 }
 
@@ -107,7 +113,9 @@ export function cosinePanel(state: TokenState, shown: ReadonlySignal<boolean>): 
   });
   observer.observe(plot);
   store.lifetime.addEventListener("abort", () => observer.disconnect());
-  const geo = computed(() => cosineGeometry(size.value.width, size.value.height));
+  const geo = computed(() =>
+    cosineGeometry(size.value.width, size.value.height, state.table.value?.count ?? 0),
+  );
   const colours = computed(() => palette(store.traits.color_map.value, store.theme.value));
   const picture = computed(() => {
     const now = matrix.value;
@@ -167,7 +175,9 @@ export function cosinePanel(state: TokenState, shown: ReadonlySignal<boolean>): 
       context.fillText(text, all.left + all.side / 2, all.top + all.side / 2, all.side - 8);
     }
     context.strokeRect(all.left - 0.5, all.top - 0.5, all.side + 1, all.side + 1);
-    drawNumbers(context, all, inks, table.count, table.entries);
+    const values = matrix.peek();
+    if (found && values) drawCells(context, all, values, colours.peek());
+    drawEntries(context, all, inks, table.count, table.entries);
     const at = hover.peek();
     if (at && found) {
       const cell = all.side / table.count;
@@ -236,6 +246,24 @@ function paintMatrix(matrix: Matrix, colours: ReturnType<typeof palette>): HTMLC
   return canvas;
 }
 
+/** Cells that are large enough have their number written in them. */
+function drawCells(
+  context: CanvasRenderingContext2D,
+  geo: CosineGeometry,
+  { values, size }: Matrix,
+  colours: ReturnType<typeof palette>,
+): void {
+  const cell = geo.side / size;
+  if (cell < NUMBERED_CELL) return;
+  context.textAlign = "center";
+  for (let at = 0; at < values.length; at++) {
+    const value = values[at] as number;
+    context.fillStyle = ink(colourOf(colours, SCALE, value));
+    const [row, col] = [Math.floor(at / size), at % size];
+    context.fillText(formatTrimmed(value, 2), geo.left + (col + 0.5) * cell, geo.top + (row + 0.5) * cell);
+  }
+}
+
 function drawProfile(
   context: CanvasRenderingContext2D,
   geo: CosineGeometry,
@@ -292,7 +320,7 @@ function drawProfile(
 }
 
 /** Numbers of the entries under the matrix and beside it. */
-function drawNumbers(
+function drawEntries(
   context: CanvasRenderingContext2D,
   geo: CosineGeometry,
   inks: Inks,
@@ -303,7 +331,10 @@ function drawNumbers(
   const ticks = valueTicks([0, Math.max(0, count - 1)], Math.max(2, Math.round(geo.side / 70))).filter(
     ({ value }) => Number.isInteger(value) && value < count,
   );
-  const shown = ticks.length > 0 ? ticks : [{ value: 0, label: "0" }];
+  const shown = (ticks.length > 0 ? ticks : [{ value: 0 }]).map(({ value }) => ({
+    value,
+    label: formatCount(value),
+  }));
   context.fillStyle = inks.soft;
   for (const tick of placeTicks(shown, (value) => geo.left + at(value), 0, geo.left + geo.side + 10)) {
     if (!tick.shown) continue;

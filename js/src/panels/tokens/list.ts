@@ -11,6 +11,8 @@ import { type Quantity, sorted } from "./table";
 const ROW = 21;
 /** Rows drawn beyond what is seen. */
 const SPARE = 6;
+const PADDING =
+  "the padding token takes no part in training: zero by design, where nothing else was written there";
 /** Lines that are copied at most. */
 const COPIED = 100_000;
 
@@ -103,7 +105,7 @@ export function tokenList(state: TokenState): HTMLElement {
         "span",
         { class: "ww-tok-name" },
         state.text(entry) !== "" && label(state, entry),
-        padding && h("span", { class: "ww-tok-tag", title: "padding_idx: zero by design" }, "padding"),
+        padding && h("span", { class: "ww-tok-tag", title: PADDING }, "padding"),
       ),
       h("span", { class: "ww-number" }, number(state.norms.peek()?.[entry])),
       h("span", { class: "ww-number" }, number(value)),

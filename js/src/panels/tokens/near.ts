@@ -81,7 +81,7 @@ export function nearPanel(state: TokenState): HTMLElement {
     facts.textContent =
       entry === null || Number.isNaN(norm)
         ? ""
-        : `norm ${formatNumber(norm)}${padding ? " · padding, zero by design" : ""}`;
+        : `norm ${formatNumber(norm)}${padding ? (norm === 0 ? " · padding, zero by design" : " · padding") : ""}`;
   });
   store.effect(() => {
     const entry = state.chosen.value;

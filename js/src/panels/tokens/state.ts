@@ -257,7 +257,7 @@ export function tokenState(store: Store, shown: ReadonlySignal<boolean>): TokenS
 
   const profile = computed(() => {
     const now = table.value;
-    if (!now || now.axis !== 0) return null;
+    if (now?.axis !== 0) return null;
     return store.overview.value.profiles(now.row)?.rows ?? null;
   });
   const norms = computed(() => fetched.value ?? profile.value);
