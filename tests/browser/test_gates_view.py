@@ -122,6 +122,27 @@ def test_only_what_has_recurrent_layers_has_the_view(open_explorer):
         expect(tab).to_be_visible()
 
 
+def test_each_block_may_have_a_scale_of_its_own(open_explorer, net):
+    with torch.no_grad():
+        net.gru.weight_hh_l0[:10] *= 0.01
+    page, _ = open_explorer(net, selected="gru", view="gates")
+    panel = gates_panel(page)
+    faint = panel.locator('.ww-gates-card[data-gate="r"] canvas').nth(1)
+    spread = """canvas => {
+        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        const reds = [...data].filter((_, i) => i % 4 === 0);
+        return Math.max(...reds) - Math.min(...reds);
+    }"""
+    expect(panel.locator(".ww-gates-colourbar")).to_be_visible()
+    assert faint.evaluate(spread) < 20
+    panel.get_by_label("colour scale of the gates").select_option("own")
+    expect(panel.locator(".ww-gates-colourbar")).to_be_hidden()
+    assert faint.evaluate(spread) > 100
+    largest = net.gru.weight_hh_l0[:10].abs().max().item()
+    caption = panel.locator('.ww-gates-card[data-gate="r"] .ww-gates-caption').nth(1)
+    expect(caption).to_contain_text(f"±{shown(largest, 3)}")
+
+
 def test_saturated_gates_are_plain_to_see(open_explorer):
     model = nn.LSTM(6, 32)
     with torch.no_grad():

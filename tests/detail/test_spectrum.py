@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.summary.stub import ref_of
+from tests.threads import one_thread  # noqa: F401 - a fixture for all tests here
 from weightwidget import WeightExplorer, spectrum
 from weightwidget.detail.singular import NonFiniteError, method_for, seconds
 from weightwidget.detail.spectrum import LEAST_EIGENVALUE, fit_power_law

@@ -10,6 +10,7 @@ import torch
 from scipy.integrate import quad
 
 from tests.summary.stub import ref_of
+from tests.threads import one_thread  # noqa: F401 - a fixture for all tests here
 from weightwidget.detail.marchenko import expected, median, unit_law
 from weightwidget.detail.matrix import Matrix
 from weightwidget.detail.nulls import can_shuffle, initial_values, shuffled_values

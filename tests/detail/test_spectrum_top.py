@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.summary.stub import ref_of
+from tests.threads import one_thread  # noqa: F401 - a fixture for all tests here
 from weightwidget.detail.matrix import Matrix
 from weightwidget.detail.topvalues import TopValues, profile_of, top_values
 from weightwidget.summary.cancel import Cancelled

@@ -87,9 +87,8 @@ def initialiser(source: WeightSource, ref: TensorRef, axes: Axes) -> Initialiser
     of_family = _transformers(source, ref, leaf, kind)
     if of_family is not None:
         return of_family
-    known = _by_class(kind, hyper, leaf, ref.shape)
-    if known is not None or kind:
-        return known
+    if kind:
+        return _by_class(kind, hyper, leaf, ref.shape)
     assumed = _by_name(leaf, ref, axes)
     return replace(assumed, certain=False) if assumed is not None else None
 
@@ -97,8 +96,10 @@ def initialiser(source: WeightSource, ref: TensorRef, axes: Axes) -> Initialiser
 def _by_class(kind: str, hyper: Mapping[str, Any], leaf: str, shape: tuple[int, ...]) -> Initialiser | None:
     if leaf in ("kernel", "recurrent_kernel", "embeddings"):
         return _keras(leaf, shape)
-    if leaf == "weight" and (kind in _LINEAR or kind in _CONV or kind == "Bilinear"):
+    if leaf == "weight" and (kind in _LINEAR or kind in _CONV):
         return _fan_in(shape)
+    if leaf == "weight" and kind == "Bilinear":
+        return _fan_in(shape[:2])
     if leaf == "weight" and kind in ("Embedding", "EmbeddingBag"):
         return Initialiser(TORCH, "normal", 1.0)
     if kind == "MultiheadAttention" and leaf in ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"):

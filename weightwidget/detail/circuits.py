@@ -4,12 +4,15 @@ With q, k, v of shape (head size, width) and o of shape (width, head size) the c
 matrices of width x width, but of a rank of at most the head's size. They are never formed. Elhage et al., "A
 Mathematical Framework for Transformer Circuits" (2021). Biases, the scale 1 / sqrt(head size), the gain of a norm
 before the layer and rotations by position are left out.
+
+The linear algebra is torch's: its threads do not wait for one another where the processor is busy, as NumPy's may.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 Floats = npt.NDArray[np.float64]
 Complexes = npt.NDArray[np.complex128]
@@ -46,9 +49,8 @@ def product_singular_values(left: Floats, right: Floats) -> Floats:
     if count == 0:
         return np.zeros(0)
     # left.T = Q R and right.T = P S, so left.T @ right = Q (R S.T) P.T
-    _, first = np.linalg.qr(left.T)
-    _, second = np.linalg.qr(right.T)
-    found: Floats = np.linalg.svd(first @ second.T, compute_uv=False)
+    first, second = (torch.linalg.qr(torch.from_numpy(part).T, mode="r").R for part in (left, right))
+    found: Floats = torch.linalg.svdvals(first @ second.T).numpy()
     return found[:count]
 
 
@@ -80,8 +82,9 @@ def product_eigenvalues(left: Floats, right: Floats) -> Complexes:
         )
     if not (np.isfinite(left).all() and np.isfinite(right).all()):
         return np.full(min(left.shape), complex(np.nan, np.nan))
-    small = right @ left if left.shape[1] <= left.shape[0] else left @ right
-    found: Complexes = np.linalg.eigvals(small).astype(np.complex128)
+    a, b = torch.from_numpy(left), torch.from_numpy(right)
+    small = b @ a if left.shape[1] <= left.shape[0] else a @ b
+    found: Complexes = torch.linalg.eigvals(small).numpy()
     return found[np.lexsort((-found.imag, -np.abs(found).round(12)))]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from weightwidget.detail.blocks import check, numbers
 from weightwidget.detail.circuits import (
@@ -228,17 +229,15 @@ def _factors(parts: Sequence[Projection], outputs: bool) -> tuple[Floats, ...]:
 def _products(left: list[tuple[Floats, ...]], right: list[tuple[Floats, ...]]) -> Floats:
     """Inner products of each of some heads with each of some others."""
     if len(left[0]) == 1:
-        flat = [np.stack([one[0].ravel() for one in group]) for group in (left, right)]
-        with np.errstate(invalid="ignore", over="ignore"):
-            found: Floats = flat[0] @ flat[1].T
+        flat = [torch.from_numpy(np.stack([one[0].ravel() for one in group])) for group in (left, right)]
+        found: Floats = (flat[0] @ flat[1].T).numpy()
         return found
     size = left[0][0].shape[0]
-    small = np.ones((len(left) * size, len(right) * size))
-    with np.errstate(invalid="ignore", over="ignore"):
-        for factor in range(2):
-            rows, columns = (np.concatenate([one[factor] for one in group]) for group in (left, right))
-            small *= rows @ columns.T
-        sums: Floats = small.reshape(len(left), size, len(right), size).sum(axis=(1, 3))
+    small = torch.ones(len(left) * size, len(right) * size, dtype=torch.float64)
+    for factor in range(2):
+        rows, columns = (torch.from_numpy(np.concatenate([one[factor] for one in group])) for group in (left, right))
+        small *= rows @ columns.T
+    sums: Floats = small.view(len(left), size, len(right), size).sum(dim=(1, 3)).numpy()
     return sums
 
 

@@ -236,7 +236,7 @@ function caveats(state: HeadsState): HTMLElement {
   const note = h("p", { class: "ww-note ww-heads-caveats" });
   state.store.effect(() => {
     const layer = state.layer.value;
-    note.hidden = !layer || state.head.value < 0;
+    note.hidden = !layer || state.head.value < 0 || !state.detail.value?.value;
     const parts = [
       "Left out of the circuits: the gain of a norm before the layer (with outlier gains the spectra mislead), biases, and the scale 1/√(head size) of QK.",
     ];

@@ -27,11 +27,13 @@ PER_CHANNEL_NORMS = frozenset({"batch_norm", "instance_norm", "group_norm"})
 
 
 def linear(rec: Recorder, call: Call) -> None:
+    """A fully connected layer: (outputs, inputs)."""
     given = call.bound("input", "weight", "bias")
     _affine(rec, given["input"], given["weight"], given.get("bias"), call.out, output=0)
 
 
 def addmm(rec: Recorder, call: Call) -> None:
+    """The product below a linear layer whose weights are stored as (inputs, outputs)."""
     given = call.bound("input", "mat1", "mat2")
     if rec.weight(given["mat2"]) is not None:
         _affine(rec, given["mat1"], given["mat2"], given["input"], call.out, output=1)
@@ -57,6 +59,7 @@ def _shift(rec: Recorder, bias: Any, labels: Labels) -> None:
 
 
 def convolution(rec: Recorder, call: Call) -> None:
+    """Convolutions, transposed, grouped and depthwise ones too."""
     spatial, transposed = CONVOLUTIONS[call.name]
     order = ("input", "weight", "bias", "stride", "padding")
     rest = ("output_padding", "groups", "dilation") if transposed else ("dilation", "groups")
@@ -108,6 +111,7 @@ def norm(rec: Recorder, call: Call) -> None:
 
 
 def prelu(rec: Recorder, call: Call) -> None:
+    """A slope for each channel."""
     given = call.bound("input", "weight")
     x, view = given["input"], rec.weight(given["weight"])
     if view is not None and given["weight"].numel() > 1 and x.ndim > 1:
@@ -116,6 +120,7 @@ def prelu(rec: Recorder, call: Call) -> None:
 
 
 def embedding(rec: Recorder, call: Call) -> None:
+    """A table of vectors."""
     # F.embedding has the ids first, the operation below it the table.
     view = next(
         (rec.weight(value) for value in (*call.args, *call.kwargs.values()) if rec.weight(value) is not None), None
@@ -149,6 +154,7 @@ def recurrent_layer(rec: Recorder, call: Call) -> None:
 
 
 def cell(rec: Recorder, call: Call) -> None:
+    """A single step of a recurrent cell."""
     layer = _recurrent_layer(rec, call.args[2:], rec.along(call.args[0], -1))
     for state in call.out if isinstance(call.out, tuple) else (call.out,):
         rec.give(state, spread(layer.outputs, -1, state) if layer is not None and layer.outputs is not None else None)

@@ -14,6 +14,7 @@ from weightwidget.anatomy.flow.spaces import Role
 
 
 def passes(rec: Recorder, call: Call) -> None:
+    """What is done to every element by itself."""
     x = call.input
     result = call.result
     if not isinstance(result, torch.Tensor):
@@ -26,6 +27,7 @@ def passes(rec: Recorder, call: Call) -> None:
 
 
 def elementwise(rec: Recorder, call: Call) -> None:
+    """What combines activations, or an activation and a weight, element by element."""
     tensors = call.tensors
     labelled = [(tensor, labels) for tensor in tensors if (labels := rec.labels(tensor)) is not None]
     if not labelled:
@@ -91,6 +93,7 @@ def move(rec: Recorder, call: Call) -> None:
     if not any(rec.labels(tensor) is not None for tensor in tensors):
         rec.forget(call.out)
         return
+    moved: Any
     if len(tensors) > 1:
         tensors_labels = _filled(rec, tensors, call)
         moved = call.func(tensors_labels, *call.args[1:], **call.kwargs)
@@ -98,7 +101,6 @@ def move(rec: Recorder, call: Call) -> None:
         rest = list(call.args[1:])
         labels = rec.labels(tensors[0])
         assert labels is not None  # one has labels, and there is but one
-        moved: Any
         if call.name in ("view_as", "reshape_as", "expand_as"):
             moved = labels.reshape(rest[0].shape) if "expand" not in call.name else labels.expand(rest[0].shape)
         elif _has_tensor(rest):

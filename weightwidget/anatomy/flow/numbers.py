@@ -168,8 +168,9 @@ class Partner:
 def partners(
     flow: Flow, space: Space, place: int, channel: int, ref_of: Callable[[str], TensorRef | None], count: int = 8
 ) -> list[Partner]:
-    """The channels to which a layer's weights connect a channel most strongly: those that it is computed from where
-    the layer writes it, those that are computed from it where the layer reads it.
+    """The channels to which a layer's weights connect a channel most strongly.
+
+    Where the layer writes the channel, those that it is computed from; where it reads it, those computed from it.
 
     Parameters
     ----------

@@ -142,8 +142,9 @@ def _stacks(source: WeightSource, anatomy: Anatomy, layers: Sequence[Layer], wir
 
 
 def _blocks(source: WeightSource, paths: Sequence[str]) -> dict[str, str]:
-    """The block that each attention layer lies in: the innermost numbered module, or, if it has neighbours without
-    attention, the one around it (T5 numbers the parts of its blocks, too).
+    """The block that each attention layer lies in: the innermost numbered module.
+
+    If that has neighbours without attention, it is the one around it: T5 numbers the parts of its blocks, too.
     """
     numbered = {path: [path[: match.end()] for match in _NUMBER.finditer(path)] for path in paths}
     attending = {block for blocks in numbered.values() for block in blocks}
@@ -248,16 +249,18 @@ def _around(
     stack, state = left, left.stream if left is not None else None
     for layer in between:
         certain = stack is not None and stack.certain
-        if (
+        starts = (
             right is not None
+            and not layer.through
             and layer.size == right.width
             and (layer.form == "embedding" or layer.inputs != right.width)
-        ):
-            if not layer.through and (state is None or layer.form in ("embedding", "conv") or left is None):
-                write(layer, wiring, orders, right.stream, right.certain, right.why)
-                stack, state = right, right.stream
-                done.add(layer.path)
-                continue
+            and (state is None or left is None or layer.form in ("embedding", "conv"))
+        )
+        if right is not None and starts:
+            write(layer, wiring, orders, right.stream, right.certain, right.why)
+            stack, state = right, right.stream
+            done.add(layer.path)
+            continue
         if state is None and right is not None and layer.through and layer.inputs == right.width:
             stack, state = right, right.stream  # a norm of embeddings that are found later
             certain = right.certain

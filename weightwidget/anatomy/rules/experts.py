@@ -93,10 +93,8 @@ def stacked_experts(model: Model, found: Found) -> None:
 def _add_stacked(
     model: Model, found: Found, path: str, leaves: Mapping[str, TensorRef], weights: Mapping[str, TensorRef]
 ) -> None:
-    counts = {ref.shape[0] for ref in weights.values()}
-    if len(counts) != 1:
-        return
-    count = counts.pop()
+    # LongCat routes some tokens to experts that do nothing, and have a first weight but no second.
+    count = min(ref.shape[0] for ref in weights.values())
     info = model.info(path)
     named = "expert" in path.lower() or "expert" in info.kind.lower()
     above = path if _router(model, path, count) is not None else path.rpartition(".")[0]
@@ -121,9 +119,9 @@ def _add_stacked(
         label = "out" if not halves else "(hidden gate_up)" if alternating else "(gate_up hidden)"
         _name(found, ref, out, ins[leaf], inner, sure, why, label)
         bias = leaves.get(f"{leaf}_bias")
-        if bias is not None and bias.shape == (count, ref.shape[out]):
+        if bias is not None and bias.shape == (ref.shape[0], ref.shape[out]):
             along = (Split(1, "half", ("gate", "up"), (ref.shape[out] // 2,) * 2),) if inner else ()
-            split = equal_split(0, "expert", numbered("expert", count), count, along)
+            split = equal_split(0, "expert", numbered("expert", ref.shape[0]), ref.shape[0], along)
             found.axes[bias.name] = Axes(("expert", label), "bias", sure, why, output=1, splits=(split,))
     roles = tuple(ExpertWeights(leaf, ref.name, 0) for leaf, ref in weights.items())
     _add_layer(model, found, above if router is not None else path, count, roles, sure, why)

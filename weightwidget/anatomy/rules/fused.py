@@ -205,8 +205,9 @@ def _add_fused(model: Model, found: Found, container: str, last: str, ref: Tenso
         _add_cross(model, found, container, (asked, ref), path, out)
         return
     width = out.shape[1 - output_axis(found, out)] if out is not None and len(out.shape) == 2 else rows // 3
-    if last.startswith("in_proj") and rows != 3 * width:
-        return  # a state space's input projection has that name too
+    attends = "att" in f"{container}.{model.info(container).kind}".lower() or last == "in_proj_weight"
+    if last.startswith("in_proj") and (rows != 3 * width or not attends):
+        return  # state spaces and gated convolutions have input projections of that name too
     order, order_certain = order_of(model, container, last)
     counts = count_heads(model, container, width, _key_rows(rows, width))
     certain, why = why_of(model, container, counts)

@@ -119,7 +119,10 @@ def _buffer(leaf: str, rank: int) -> Names:
 
 # -- state spaces -------------------------------------------------------------------------------------------------
 
-_MIXER = re.compile(r"(Falcon|Jamba|Zamba)?Mamba2?Mixer|JambaMambaMixer|BambaMixer")
+_MIXER = re.compile(
+    r"(Falcon|Jamba)?Mamba2?Mixer|JambaMambaMixer|(Bamba|FalconH1|Zamba2Mamba|NemotronHMamba2|GraniteMoeHybridMamba\w*)"
+    r"(Mixer|Layer)"
+)
 
 
 def state_spaces(model: Model, found: Found) -> None:

@@ -2,7 +2,7 @@
 
 import { batch } from "@preact/signals-core";
 import { h } from "../../draw/dom";
-import { formatCount } from "../../draw/format";
+import { formatCount, formatNumber } from "../../draw/format";
 import type { ChannelState } from "./state";
 import { choiceText, strangeText } from "./words";
 
@@ -10,7 +10,14 @@ import { choiceText, strangeText } from "./words";
 const FEW = 10;
 
 export function channelHead(state: ChannelState): HTMLElement {
-  return h("div", { class: "ww-ch-head" }, spaceLine(state), linksLine(state), unusualLine(state));
+  return h(
+    "div",
+    { class: "ww-ch-head" },
+    spaceLine(state),
+    linksLine(state),
+    unusualLine(state),
+    partnersLine(state),
+  );
 }
 
 function spaceLine(state: ChannelState): HTMLElement {
@@ -130,6 +137,45 @@ function linksLine(state: ChannelState): HTMLElement {
     status.dataset.tone = at === "running" ? "" : "error";
   });
   return h("div", { class: "ww-ch-line ww-ch-links" }, text, trace, status);
+}
+
+/** The strongest connections of the channel in the selected tensor: a way on to the next layer, or back. */
+function partnersLine(state: ChannelState): HTMLElement {
+  const { store } = state;
+  const line = h("div", { class: "ww-ch-unusual", role: "group", "aria-label": "strongest connections" });
+  store.effect(() => {
+    const data = state.space.value;
+    const found = state.partners.value;
+    const member = found ? data?.members[found.member] : undefined;
+    line.hidden = !found || !member || found.list.length === 0;
+    if (!found || !member) return;
+    const writes = member.role === "writes";
+    const where = member.tensor;
+    const chips = found.list.map((one) => {
+      const title =
+        `‖w‖ ${formatNumber(one.value, 6)} in ${where}: ` +
+        (writes
+          ? "a channel that it is computed from; follow that"
+          : "a unit that is computed from it; follow that");
+      const chip = h(
+        "button",
+        { type: "button", class: "ww-ch-chip", title },
+        h("b", {}, String(one.channel)),
+        ` ${formatNumber(one.value, 3)}`,
+      );
+      chip.addEventListener("click", () => state.choose(one.space, one.channel));
+      return chip;
+    });
+    line.replaceChildren(
+      h(
+        "span",
+        { class: "ww-heading", title: `largest weights of the channel in ${where}` },
+        writes ? "Strongest inputs" : "Strongest outputs",
+      ),
+      ...chips,
+    );
+  });
+  return line;
 }
 
 function unusualLine(state: ChannelState): HTMLElement {

@@ -287,7 +287,7 @@ function drawAxis(axis: HTMLElement, size: number, list: HTMLElement, canvas: HT
   const key = `${size} ${left} ${width}`;
   if (axis.dataset.key === key) return;
   axis.dataset.key = key;
-  const rough = size / Math.max(2, Math.floor(width / 70));
+  const rough = size / Math.max(2, Math.floor(width / 55));
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = Math.max(1, [1, 2, 5, 10].map((factor) => factor * power).find((one) => one >= rough) ?? 1);
   const labels: HTMLElement[] = [];

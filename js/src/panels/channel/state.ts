@@ -5,9 +5,15 @@ import { SEPARATOR } from "../../anatomy";
 import { RequestCancelled } from "../../model";
 import type { Reply } from "../../protocol";
 import type { Store } from "../../store";
-import { type SpaceData, type Standing, unpackNumbers, unpackSpace } from "./data";
+import { doubles, type SpaceData, type Standing, unpackNumbers, unpackSpace } from "./data";
 
 export type Choices = Reply<"channel">;
+
+export interface Partners {
+  /** Place of the member whose weights they are. */
+  readonly member: number;
+  readonly list: readonly { space: number; channel: number; value: number }[];
+}
 
 export interface ChannelState {
   readonly store: Store;
@@ -27,15 +33,21 @@ export interface ChannelState {
   readonly problem: ReadonlySignal<string>;
   /** "running" while the model's code is traced, then "" or why that failed. */
   readonly tracing: ReadonlySignal<string>;
+  /** Channels that the selected tensor connects the followed one to most strongly; null while there are none. */
+  readonly partners: ReadonlySignal<Partners | null>;
   pick(channel: number | null): void;
   /** Picks the channel that stands out most among those of a step of a member's profile. */
   pickStep(member: number, step: number): void;
-  choose(space: number): void;
+  /** Follows another space, and a channel in it. */
+  choose(space: number, channel?: number): void;
   trace(): void;
 }
 
 /** Steps of a profile that are asked for: more than any panel has pixels, few enough to redraw at once. */
 const BINS = 2048;
+
+/** Partners that are told of. */
+const PARTNERS = 8;
 
 /** When the weights of a tensor change, at least one of these does. */
 const FINGERPRINT = ["min", "max", "mean", "std", "zeros"];
@@ -66,6 +78,7 @@ export function channelState(store: Store, shown: ReadonlySignal<boolean>): Chan
   // What is selected, or asked for from outside: which spaces there are, and which channel that is.
   let subject = "";
   let told = "null";
+  let kept = "";
   let asking: AbortController | null = null;
   store.effect(() => {
     const path = traits.selected.value;
@@ -94,6 +107,8 @@ export function channelState(store: Store, shown: ReadonlySignal<boolean>): Chan
           number.value = reply.space;
           if (reply.channel !== null) channel.value = reply.channel;
           else if (!same || (isNew && !wanted)) channel.value = null;
+          // The position that was asked for stays, though another may carry the same channel.
+          kept = reply.channel !== null ? `${reply.tensor} ${reply.channel}` : "";
         });
       })
       .catch(failed);
@@ -157,6 +172,8 @@ export function channelState(store: Store, shown: ReadonlySignal<boolean>): Chan
       .then((reply) => {
         if (abort.signal.aborted) return;
         standings.value = unpackNumbers(reply);
+        if (kept === `${tensor} ${at}`) return;
+        kept = "";
         const place = data.members.findIndex(
           (member, i) => member.tensor === tensor && (reply.positions[i] as number) >= 0,
         );
@@ -164,6 +181,40 @@ export function channelState(store: Store, shown: ReadonlySignal<boolean>): Chan
         if (member && traits.selected.peek().split(SEPARATOR)[0] === member.tensor) {
           tell([member.axis, reply.positions[place] as number]);
         }
+      })
+      .catch(failed);
+    return () => abort.abort();
+  });
+
+  // What the selected tensor connects it to.
+  const partners = signal<Partners | null>(null);
+  store.effect(() => {
+    const data = space.value;
+    const at = channel.value;
+    const tensor = choices.value?.tensor;
+    partners.value = null;
+    if (!shown.value || !data || at === null || at >= data.size || data.space !== number.value) return;
+    const member = data.members.findIndex(
+      (one) => one.tensor === tensor && (one.role === "writes" || one.role === "reads") && one.norm,
+    );
+    if (member < 0) return;
+    const abort = new AbortController();
+    model
+      .request(
+        "channel_partners",
+        { space: data.space, channel: at, member, count: PARTNERS },
+        { signal: abort.signal },
+      )
+      .then((reply) => {
+        const [buffer] = reply.buffers;
+        if (abort.signal.aborted || !buffer) return;
+        const values = doubles(buffer);
+        const list = reply.partners.map(([of, one], i) => ({
+          space: of,
+          channel: one,
+          value: values[i] as number,
+        }));
+        partners.value = { member, list };
       })
       .catch(failed);
     return () => abort.abort();
@@ -185,6 +236,7 @@ export function channelState(store: Store, shown: ReadonlySignal<boolean>): Chan
     progress,
     problem,
     tracing,
+    partners,
     pick: (value) => {
       const size = space.peek()?.size ?? 0;
       if (value !== null && !(value >= 0 && value < size)) return;
@@ -207,12 +259,12 @@ export function channelState(store: Store, shown: ReadonlySignal<boolean>): Chan
         })
         .catch(failed);
     },
-    choose: (id) => {
+    choose: (id, at = -1) => {
       batch(() => {
         number.value = id;
-        channel.value = null;
+        channel.value = at >= 0 ? at : null;
         standings.value = null;
-        tell(null);
+        if (at < 0) tell(null);
       });
     },
     trace: () => {
@@ -223,7 +275,8 @@ export function channelState(store: Store, shown: ReadonlySignal<boolean>): Chan
           batch(() => {
             tracing.value = "";
             number.value = null;
-            channel.value = null;
+            // The followed channel is found anew by its place in the selected tensor.
+            told = "";
             again.value = again.peek() + 1;
           });
         })

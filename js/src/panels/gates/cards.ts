@@ -112,7 +112,8 @@ function block(
       "div",
       { class: "ww-gates-caption ww-soft" },
       h("span", {}, what),
-      h("span", { class: "ww-number" }, formatShape(size)),
+      // Where each has its own scale, pictures cannot be compared without it.
+      h("span", { class: "ww-number" }, own ? `±${formatNumber(limit, 3)}` : formatShape(size)),
     ),
     button,
     counts && countBars(counts, `distribution of the ${what} weights of ${gate}, ±${reach}`),

@@ -79,20 +79,6 @@ export function similarityPanel(state: HeadsState): HTMLElement {
   sort.addEventListener("change", () => {
     sorted.value = sort.value !== "";
   });
-  const note = h("p", { class: "ww-note" });
-  store.effect(() => {
-    const now = state.similarity.value;
-    const some = parts(state.layer.value).length > 0;
-    note.dataset.tone = now?.error ? "error" : "";
-    if (now?.error) note.textContent = now.error;
-    else if (!some) note.textContent = "this layer has no projections to compare";
-    else if (!now?.value) {
-      note.textContent = state.gone.value
-        ? "a kernel would compare the heads of this layer: cosines of their weights and circuits"
-        : "comparing the heads …";
-    } else if (now.value.length === 1) note.textContent = "there is but one head: nothing to compare";
-    else note.textContent = "cosines; the diagonal, 1, is left out so that the colours tell the rest apart";
-  });
   const bar = gridPanel({
     store,
     data,
@@ -102,6 +88,21 @@ export function similarityPanel(state: HeadsState): HTMLElement {
     label: "similarity of heads",
     sizes: { largest: [20, 18], least: [3, 3], height: 190 },
     controls: [sort],
+  });
+  const note = h("p", { class: "ww-note" });
+  store.effect(() => {
+    const now = state.similarity.value;
+    const some = parts(state.layer.value).length > 0;
+    bar.hidden = !some || (state.gone.value && !now?.value);
+    note.dataset.tone = now?.error ? "error" : "";
+    if (now?.error) note.textContent = now.error;
+    else if (!some) note.textContent = "this layer has no projections to compare";
+    else if (!now?.value) {
+      note.textContent = state.gone.value
+        ? "a kernel would compare the heads of this layer: cosines of their weights and circuits"
+        : "comparing the heads …";
+    } else if (now.value.length === 1) note.textContent = "there is but one head: nothing to compare";
+    else note.textContent = "cosines; the diagonal, 1, is left out so that the colours tell the rest apart";
   });
   return h(
     "div",
