@@ -8,7 +8,7 @@ class that is known to be built so, that is certain; else names and sizes are a 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -41,6 +41,12 @@ _WRITES = re.compile(
     r"(^|[._])(o|o_proj|out_proj|to_out\.0|to_out|out_lin|c_proj|proj|projection|output\.dense|attention\.dense"
     r"|self_attention\.dense|fc2|fc_out|lin2|linear2|down|down_proj|w2|wo|dense_4h_to_h)$"
 )
+_ASKS = re.compile(
+    r"(^|[._])(q|q_proj|query|to_q|q_lin|wq|c_attn|qkv|qkv_proj|Wqkv|query_key_value|(self_)?attn|self_attention)$"
+)
+"""What computes queries, in modules that nothing else tells to be attention layers."""
+_MEETS = re.compile(r"(^|[._])(q|k|q_proj|k_proj|query|key|to_q|to_k|q_lin|k_lin|wq|wk)$")
+"""Queries and keys, which no later layer reads."""
 _CROSS = re.compile(r"cross_?att|crossattention|encoder_attn|EncDecAttention|multihead_attn|encdec")
 _NUMBER = re.compile(r"(?:^|\.)(\d+)(?=\.|$)")
 
@@ -117,17 +123,12 @@ def _stacks(source: WeightSource, anatomy: Anatomy, layers: Sequence[Layer], wir
     """Find the stacks by their attention layers."""
     by_path = {layer.path: layer for layer in layers}
     stacks: dict[tuple[str, int], Stack] = {}
-    blocks = _blocks(source, [attention.path for attention in anatomy.attention])
-    for attention in anatomy.attention:
-        block = blocks.get(attention.path)
-        asked = attention.query
-        if block is None or asked is None:
+    asking = _asking(anatomy, by_path)
+    blocks = _blocks(source, list(asking))
+    for path, layer in asking.items():
+        block, width = blocks.get(path), layer.inputs
+        if block is None or not width:
             continue
-        ref = source.tensors.get(asked.tensor)
-        axes = anatomy[asked.tensor] if ref is not None else None
-        if ref is None or axes is None or axes.input is None or axes.output is None or len(ref.shape) != 2:
-            continue
-        width = ref.shape[axes.input]
         prefix = block.rpartition(".")[0]
         stack = stacks.get((prefix, width))
         if stack is None:
@@ -139,6 +140,18 @@ def _stacks(source: WeightSource, anatomy: Anatomy, layers: Sequence[Layer], wir
         stack.blocks.add(block)
     # A block without a layer of the stream's width is none.
     return [stack for stack in stacks.values() if any(layer.inputs == stack.width for layer in by_path.values())]
+
+
+def _asking(anatomy: Anatomy, by_path: Mapping[str, Layer]) -> dict[str, Layer]:
+    """The layer that computes the queries of each attention layer, by its path; else by the names of layers."""
+    found = {}
+    for attention in anatomy.attention:
+        layer = by_path.get(attention.query.tensor.rpartition(".")[0]) if attention.query else None
+        if layer is not None:
+            found[attention.path] = layer
+    if found:
+        return found
+    return {path: layer for path, layer in by_path.items() if layer.form != "norm" and _ASKS.search(path)}
 
 
 def _blocks(source: WeightSource, paths: Sequence[str]) -> dict[str, str]:
@@ -299,6 +312,7 @@ def _link_inner(
             if other is not layer
             and other.path.startswith(f"{path}.")
             and not other.through
+            and not _MEETS.search(other.path)
             and other.inputs == stack.width
             and other.size in (layer.inputs, 2 * layer.inputs)
             and (other.outputs is None or len(other.outputs) != stack.width or other.outputs is not stack.stream)

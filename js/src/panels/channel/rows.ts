@@ -263,8 +263,8 @@ function draw(state: ChannelState, data: SpaceData, at: number, row: Row, colour
       : "–";
     row.value.title = "median over all channels";
     row.value.dataset.is = "median";
-    row.rank.textContent = "median";
-    row.deviation.textContent = "";
+    row.rank.textContent = "";
+    row.deviation.textContent = "median";
     row.deviation.removeAttribute("data-far");
     return;
   }

@@ -127,7 +127,7 @@ export function drawStrip(
     context.fillRect(x, up ? 0 : zero, Math.max(wide, 1), up ? zero : h - zero);
   }
   context.fillStyle = style.nothing;
-  for (const x of nothing) {
+  for (const x of middles(nothing)) {
     // A wedge that stands on the line: a bar of next to nothing would not be seen.
     const size = Math.round(4 * ratio);
     const base = Math.max(size, zero);
@@ -149,6 +149,18 @@ export function drawStrip(
   if (Number.isNaN(value)) return;
   const top = Math.min(y(value), zero);
   context.fillRect(middle - broad / 2, top, broad, Math.max(thin, Math.abs(y(value) - zero)));
+}
+
+/** The middle of each run of consecutive numbers. */
+export function middles(sorted: readonly number[]): number[] {
+  const found: number[] = [];
+  let first = 0;
+  sorted.forEach((value, at) => {
+    if (sorted[at + 1] === value + 1) return;
+    found.push(((sorted[first] as number) + value) / 2);
+    first = at + 1;
+  });
+  return found;
 }
 
 function bar(

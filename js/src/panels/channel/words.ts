@@ -1,6 +1,6 @@
 /** What is said of members, channels and links. */
 
-import { formatNumber } from "../../draw/format";
+import { formatNumber, formatToStep } from "../../draw/format";
 import type { ChannelMember, ChannelRole, SpaceChoice } from "../../protocol";
 import type { Standing, Strange } from "./data";
 
@@ -44,12 +44,12 @@ export function choiceText(choice: SpaceChoice): string {
   return `${what}, axis ${choice.axis}: ${choice.name}`;
 }
 
-/** "+175 σ"; "" where there is nothing to say. */
+/** "+175 σ", "−0.6 σ": to a tenth, which is all that such a number means; "" where there is nothing to say. */
 export function deviationText(deviation: number): string {
   if (!Number.isFinite(deviation)) return "";
-  const size = Math.abs(deviation);
-  const digits = size >= 100 ? 3 : 2;
-  return `${deviation > 0 ? "+" : ""}${formatNumber(Number(deviation.toPrecision(digits)), digits)}${"\u2009"}σ`;
+  const step = Math.abs(deviation) >= 9.95 ? 1 : 0.1;
+  const text = formatToStep(deviation, step);
+  return `${deviation > 0 && text !== "0" ? "+" : ""}${text}${"\u2009"}σ`;
 }
 
 export function standingTitle(standing: Standing): string {
