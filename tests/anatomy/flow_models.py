@@ -43,7 +43,7 @@ class Branches(nn.Module):
         self.grp = nn.Conv2d(12, 8, 3, padding=1, groups=4)
         self.squeeze = nn.Linear(8, 5)
         self.excite = nn.Linear(5, 8)
-        self.half = nn.Conv2d(4, 4, 1)
+        self.part = nn.Conv2d(4, 4, 1)
         self.scale = nn.Parameter(torch.rand(8, 1, 1) + 0.5)
         self.act = nn.PReLU(10)
         self.mix = nn.Conv2d(8, 10, 1)
@@ -56,7 +56,7 @@ class Branches(nn.Module):
         h = h + 0.5 * self.scale * self.grp(self.gn(self.pw(self.dw(h))))
         h = h * torch.sigmoid(self.excite(self.squeeze(h.mean((2, 3))).relu()))[:, :, None, None]
         first, second = h.chunk(2, dim=1)
-        h = torch.cat([second, self.half(first)], dim=1)
+        h = torch.cat([second, self.part(first)], dim=1)
         n, c, height, width = h.shape
         h = h.view(n, 2, c // 2, height, width).transpose(1, 2).reshape(n, c, height, width)
         h = self.dec(self.act(self.mix(h)))

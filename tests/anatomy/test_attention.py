@@ -180,12 +180,14 @@ def test_parts_of_a_state_space() -> None:
     seen: dict[str, torch.Tensor] = {}
     mixer = model.get_submodule("layers.0.mixer")
     mixer.in_proj.register_forward_hook(lambda _m, args, _out: seen.update(hidden=args[0]))
-    mixer.conv1d.register_forward_hook(lambda _m, args, _out: seen.update(x=args[0]))
+    mixer.x_proj.register_forward_hook(lambda _m, args, _out: seen.update(read=args[0]))
     with torch.no_grad():
         model(input_ids=torch.arange(3, 9)[None])
     weight = anatomy.source.tensors["layers.0.mixer.in_proj.weight"].read()
     x = seen["hidden"] @ weight[anatomy["layers.0.mixer.in_proj.weight"].blocks["x"]].T
-    torch.testing.assert_close(seen["x"].transpose(1, 2)[:, : x.shape[1]], x, rtol=1e-4, atol=1e-6)
+    with torch.no_grad():
+        convolved = nn.functional.silu(mixer.conv1d(x.transpose(1, 2))[..., : x.shape[1]]).transpose(1, 2)
+    torch.testing.assert_close(seen["read"], convolved, rtol=1e-4, atol=1e-6)
     second = axes(build("mamba2"))["layers.0.mixer.in_proj.weight"]
     assert list(second.blocks) == ["z", "x", "B", "C", "dt"]
     assert second.blocks["dt"] == slice(158, 164)

@@ -250,8 +250,12 @@ def test_without_a_kernel(open_explorer, net):
     page, _ = open_explorer(net, view="heatmap", selected="tokens.weight")
     page.page.evaluate("() => { window.dev.model.onSend = () => { throw new Error('no comm'); }; }")
     page.set_traits(view="tokens")
-    expect(view(page)).to_contain_text("No kernel answers")
+    expect(view(page)).to_contain_text("no kernel answers: norms of the overview")
+    norms = np.linalg.norm(vectors(net), axis=1)
+    np.testing.assert_allclose([float(line[2]) for line in copied(page)], norms, rtol=4e-3)
     expect(view(page).get_by_label("find a token")).to_be_disabled()
+    show(page, "clusters")
+    expect(view(page)).to_contain_text("No kernel answers: with one, untrained tokens are looked for here.")
     page.set_traits(selected="position_embeddings.weight")
     expect(view(page).locator(".ww-tok-cosines")).to_be_visible()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from tests.summary.stub import StubSource, ref_of
+from weightwidget import WeightExplorer
 from weightwidget.anatomy.anatomy import Anatomy
 from weightwidget.anatomy.blocks import Blocks
 from weightwidget.anatomy.layers import PROJECTIONS, AttentionLayer, HeadBlocks
@@ -283,3 +285,73 @@ def test_work_ends_when_nobody_waits(monkeypatch, request_):
     with pytest.raises(Cancelled):
         ask(Weights(tensors, layer), Job(cancelled), layer="attn", **request_)
     assert seen.times == 4
+
+
+def test_the_number_of_heads_can_be_set():
+    tensors = {f"attn.{name}_proj.weight": randn(40, 40, seed=seed) for seed, name in enumerate("qkvo")}
+    with closing(WeightExplorer(tensors).wait()) as explorer:
+        assert explorer.anatomy.attention == []
+        with pytest.raises(ValueError, match="divided into 7 heads"):
+            answer(explorer, {"kind": "set_heads", "path": "", "heads": 7, "kv_heads": None})
+        reply, _ = answer(explorer, {"kind": "set_heads", "path": "", "heads": 5, "kv_heads": None})
+        assert reply["layers"] == 1
+        _, (norms,) = ask(explorer, kind="heads", layer="attn", what="norms")
+        expected = tensors["attn.o_proj.weight"].double().reshape(40, 5, 8).norm(dim=(0, 2)).numpy()
+        np.testing.assert_allclose(norms.reshape(-1, 5)[3], expected)
+
+
+def llama_heads(attn: Any) -> list[dict[str, torch.Tensor]]:
+    q, k, v = (getattr(attn, f"{name}_proj").weight.split(8) for name in "qkv")
+    shared = len(q) // len(k)
+    outs = attn.o_proj.weight.split(8, 1)
+    return [{"query": q[h], "key": k[h // shared], "value": v[h // shared], "output": outs[h]} for h in range(len(q))]
+
+
+def gpt2_heads(attn: Any) -> list[dict[str, torch.Tensor]]:
+    q, k, v = (part.T.split(8) for part in attn.c_attn.weight.split(32, 1))
+    outs = attn.c_proj.weight.split(8)
+    return [{"query": q[h], "key": k[h], "value": v[h], "output": outs[h].T} for h in range(4)]
+
+
+def neox_heads(attn: Any) -> list[dict[str, torch.Tensor]]:
+    fused, outs = attn.query_key_value.weight.reshape(4, 3, 8, 32), attn.dense.weight.split(8, 1)
+    return [
+        {"query": one[0], "key": one[1], "value": one[2], "output": out} for one, out in zip(fused, outs, strict=True)
+    ]
+
+
+def transformers_models() -> list[Any]:
+    from transformers import GPT2Config, GPT2Model, GPTNeoXConfig, GPTNeoXModel, LlamaConfig, LlamaModel
+
+    llama = {"hidden_size": 32, "num_attention_heads": 4, "num_hidden_layers": 2, "intermediate_size": 8}
+    neox = GPTNeoXConfig(vocab_size=9, **llama)
+    gpt2 = GPT2Config(n_embd=32, n_head=4, n_layer=2, vocab_size=9, n_positions=7)
+    made = []
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        for kv_heads in (4, 2, 1):
+            model = LlamaModel(LlamaConfig(vocab_size=9, num_key_value_heads=kv_heads, **llama))
+            made.append((model, "layers.1.self_attn", llama_heads))
+        made.append((GPT2Model(gpt2), "h.1.attn", gpt2_heads))
+        made.append((GPTNeoXModel(neox), "layers.1.attention", neox_heads))
+    return made
+
+
+def test_heads_of_transformers_models_against_their_weights():
+    for model, path, heads_of in transformers_models():
+        with closing(WeightExplorer(model).wait()) as explorer, torch.no_grad():
+            found: dict[str, np.ndarray] = {}
+            for what, names in (("norms", NORMS), ("circuits", CIRCUITS)):
+                _, (values,) = ask(explorer, kind="heads", layer=path, what=what)
+                found |= dict(zip(names, values.reshape(len(names), -1), strict=True))
+            expected = heads_of(model.get_submodule(path))
+            assert len(found["copying"]) == len(expected) == 4
+            for number, head in enumerate(expected):
+                parts = {name: part.double().numpy() for name, part in head.items()}
+                for name, part in parts.items():
+                    assert found[f"{name}_norm"][number] == pytest.approx(np.linalg.norm(part)), (path, name)
+                for name, product in (
+                    ("qk", parts["query"].T @ parts["key"]),
+                    ("ov", parts["output"] @ parts["value"]),
+                ):
+                    assert found[f"{name}_spectral"][number] == pytest.approx(np.linalg.norm(product, 2)), (path, name)

@@ -220,7 +220,7 @@ function gridNote(state: HeadsState, key: { readonly value: string }): HTMLEleme
       const more = failed.length > 1 ? `, and ${formatCount(failed.length - 1)} more` : "";
       parts.push(`${failed[0]?.[0] || "model"}: ${failed[0]?.[1]}${more}`);
     }
-    if (guesses.size > 0) parts.push(`Where the heads lie: ${[...guesses].slice(0, 2).join("; ")}.`);
+    if (guesses.size > 0) parts.push(`Not certain: ${[...guesses].slice(0, 2).join("; ")}.`);
     if (key.value === "copying" && !rough) {
       parts.push("Positive: the head writes back what it reads; negative: it takes that away.");
     }

@@ -17,6 +17,13 @@ def attach_heads(layers: Sequence[AttentionLayer], source: WeightSource, wiring:
     """Attach queries to keys, and values to the output projection's inputs, head by head."""
     for layer in layers:
         name = layer.path or "attention"
+        if layer.query is not None and layer.key is not None and layer.query.size == layer.key.size:
+            size = layer.key.count * layer.key.size
+            products = wiring.space(size, f"queries and keys of {name}")
+            each = [np.arange(head * layer.key.size, (head + 1) * layer.key.size) for head in range(layer.key.count)]
+            asked = [each[min(layer.kv_head(head), len(each) - 1)] for head in range(layer.query.count)]
+            _attach(layer, layer.query, products, asked, "query", "writes", source, wiring, orders)
+            _attach(layer, layer.key, products, each, "key", "writes", source, wiring, orders)
         if layer.value is not None:
             size = layer.value.count * layer.value.size
             values = wiring.space(size, f"values of {name}")
@@ -28,13 +35,6 @@ def attach_heads(layers: Sequence[AttentionLayer], source: WeightSource, wiring:
                 # In grouped-query attention several query heads read the same values.
                 read = [each[min(layer.kv_head(head), len(each) - 1)] for head in range(layer.output.count)]
                 _attach(layer, layer.output, values, read, "", "reads", source, wiring, orders)
-        if layer.query is not None and layer.key is not None and layer.query.size == layer.key.size:
-            size = layer.key.count * layer.key.size
-            products = wiring.space(size, f"queries and keys of {name}")
-            each = [np.arange(head * layer.key.size, (head + 1) * layer.key.size) for head in range(layer.key.count)]
-            asked = [each[min(layer.kv_head(head), len(each) - 1)] for head in range(layer.query.count)]
-            _attach(layer, layer.query, products, asked, "query", "writes", source, wiring, orders)
-            _attach(layer, layer.key, products, each, "key", "writes", source, wiring, orders)
 
 
 def _attach(

@@ -7,7 +7,7 @@ from weightwidget.anatomy.flow.order import attach_outputs, attach_rest, link_in
 from weightwidget.anatomy.flow.ports import layers_of
 from weightwidget.anatomy.flow.residual import attach_streams
 from weightwidget.anatomy.flow.spaces import Flow
-from weightwidget.anatomy.flow.wiring import Wiring
+from weightwidget.anatomy.flow.wiring import Wiring, tied_names
 from weightwidget.sources.base import WeightSource
 
 
@@ -25,7 +25,7 @@ def links(source: WeightSource, anatomy: Anatomy) -> Flow:
     anatomy
         The meaning of their axes.
     """
-    wiring = Wiring()
+    wiring = Wiring(tied_names(source))
     orders = {name: float(place) for place, name in enumerate(source.tensors)}
     layers = layers_of(source, anatomy, anatomy.recurrent)
     streams = attach_streams(source, anatomy, layers, wiring, orders)

@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from weightwidget.anatomy.anatomy import Anatomy
 from weightwidget.anatomy.flow.calls import Call
 from weightwidget.anatomy.flow.spaces import Labels, Role
-from weightwidget.anatomy.flow.wiring import NONE, Wiring
+from weightwidget.anatomy.flow.wiring import NONE, Wiring, tied_names
 from weightwidget.sources.base import WeightSource
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class Recorder(TorchFunctionMode):
     def __init__(self, model: nn.Module, source: WeightSource, anatomy: Anatomy) -> None:
         super().__init__()
         self.source, self.anatomy = source, anatomy
-        self.wiring = Wiring()
+        self.wiring = Wiring(tied_names(source))
         self.orders: dict[str, float] = {}
         self.fallback = {name: float(place) for place, name in enumerate(source.tensors)}
         self.modules: set[str] = set()
@@ -89,7 +89,8 @@ class Recorder(TorchFunctionMode):
         for path, module in model.named_modules(remove_duplicate=False):
             prefix = f"{path}." if path else ""
             for name, tensor in (*module._parameters.items(), *module._buffers.items()):
-                if tensor is not None and prefix + name in source.tensors:
+                # Integers are positions and counters, which carry no channels.
+                if tensor is not None and tensor.dtype.is_floating_point and prefix + name in source.tensors:
                     self._names.setdefault(id(tensor), []).append(prefix + name)
 
     @contextmanager
@@ -106,7 +107,8 @@ class Recorder(TorchFunctionMode):
 
             handles += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
         try:
-            with torch.device("meta"), self, torch.enable_grad():
+            # This one outermost: what rules make of their own then has values.
+            with self, torch.device("meta"), torch.enable_grad():
                 yield
         finally:
             for handle in handles:
@@ -186,9 +188,10 @@ class Recorder(TorchFunctionMode):
         if id(tensor) in self._names:
             return WeightView(self._name(tensor), tuple(tensor.shape), tuple((axis, 0) for axis in range(tensor.ndim)))
         base = tensor._base
-        if base is None or id(base) not in self._names:
+        whole = self.weight(base) if base is not None else None
+        if base is None or whole is None or whole.axes != tuple((axis, 0) for axis in range(base.ndim)):
             return None
-        return _view(self._name(base), base, tensor)
+        return _view(whole.name, base, tensor)
 
     def compute(self, tensor: torch.Tensor, view: WeightView) -> None:
         """Say that a tensor was computed from a weight, element by element."""

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weightwidget.anatomy.flow.spaces import Flow, Labels, Member, Role, Space
+from weightwidget.sources.base import WeightSource
 
 NONE = -1
 """Label of what carries no channel."""
@@ -38,6 +39,8 @@ class Wiring:
     split and shuffled channels need no cases of their own.
     """
 
+    tied: Mapping[str, str] = field(default_factory=dict)
+    """First names of tensors that are one and the same: their axes carry the same channels, whatever is computed."""
     _canon: Labels = field(default_factory=lambda: np.empty(0, np.int64))  # label -> the label that stands for it
     _home: Labels = field(default_factory=lambda: np.empty(0, np.int64))  # label -> number of its space
     _bases: list[int] = field(default_factory=list)
@@ -45,6 +48,7 @@ class Wiring:
     _names: dict[int, str] = field(default_factory=dict)
     _attached: list[Attached] = field(default_factory=list)
     _taken: dict[tuple[str, int, Role], npt.NDArray[np.bool_]] = field(default_factory=dict)
+    _tied: dict[tuple[str, int], Labels] = field(default_factory=dict)
     _axes: set[tuple[str, int]] = field(default_factory=set)
 
     def space(self, size: int, name: str = "") -> Labels:
@@ -125,6 +129,10 @@ class Wiring:
             return
         self._taken[key] = carries if taken is None else taken | carries
         self._axes.add((tensor, axis))
+        if groups == 1:
+            first = self._tied.setdefault((self.tied.get(tensor, tensor), axis), labels)
+            if first is not labels and len(first) == len(labels):
+                self.join(first, labels)
         self._attached.append(Attached(tensor, axis, role, labels, groups, across, certain, why, order, part))
 
     def covers(self, tensor: str, axis: int) -> bool:
@@ -165,8 +173,20 @@ class Wiring:
         for number, home in enumerate(sorted(members, key=lambda home: members[home][0].order)):
             own = tuple(members[home])
             size = int(max(channels.max() for channels in used[home])) + 1
-            spaces.append(Space(number, self._names.get(home) or _name(own), size, own))
+            spaces.append(Space(number, self._named(home) or _name(own), size, own))
         return Flow(spaces, how, traced)
+
+    def _named(self, home: int) -> str:
+        """Name of a space, and of those that were joined to it."""
+        joined = [
+            name
+            for other, name in self._names.items()
+            if self._sizes[other] and self._home[self._canon[self._bases[other]]] == home
+        ]
+        # Two streams that share an embedding are one.
+        kind, _, _ = joined[0].partition(" of ") if joined else ("", "", "")
+        alike = [name for name in joined if name.startswith(f"{kind} of ")]
+        return " and ".join([*alike[:1], *(name.partition(" of ")[2] for name in alike[1:3])])
 
     @staticmethod
     def _member(port: Attached, channels: Labels, size: int) -> Member:
@@ -184,6 +204,11 @@ class Wiring:
             port.order,
             port.part,
         )
+
+
+def tied_names(source: WeightSource) -> dict[str, str]:
+    """First name of every tensor that has another name, too."""
+    return {name: ref.shared_with for name, ref in source.tensors.items() if ref.shared_with is not None}
 
 
 def _name(members: tuple[Member, ...]) -> str:

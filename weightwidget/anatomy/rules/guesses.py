@@ -53,7 +53,7 @@ def guess_layers(model: Model, found: Found) -> None:
 def _vector(
     path: str, leaf: str, ref: TensorRef, leaves: Mapping[str, TensorRef], why: str, certain: bool
 ) -> Axes | None:
-    norm = names_norm(path) or "running_mean" in leaves or leaf in ("gamma", "beta", "running_mean", "running_var")
+    norm = names_norm(path) or not leaves.keys().isdisjoint({"running_mean", "moving_mean", "gamma", "beta"})
     weight = leaves.get("weight", leaves.get("kernel"))
     if leaf in PER_CHANNEL and (norm or (leaf in ("weight", "scale", "g") and ref.role == "gain")):
         return channels(why, certain)

@@ -91,7 +91,7 @@ def _parameter(
         return bias(why, certain, "expert")
     elif leaf == "bias" and ref.shape[1:] == (1,) and "Conv" in kind:
         names, what, output = ("out", "one"), "bias", 0
-    elif _CHANNEL.fullmatch(leaf) and sum(size > 1 for size in ref.shape) == 1 and not names_norm(ref.module):
+    elif _CHANNEL.fullmatch(leaf) and sum(size > 1 for size in ref.shape) == 1 and not _of_norm(ref, leaves):
         names = tuple("channel" if size > 1 else f"one {axis}" for axis, size in enumerate(ref.shape))
         what, output = "channel", names.index("channel")
     elif ref.numel == 1 and leaf not in ("bias", "weight"):
@@ -101,6 +101,11 @@ def _parameter(
     if names is None or len(names) != rank:
         return None
     return Axes(names, what, certain, why, output=output)
+
+
+def _of_norm(ref: TensorRef, leaves: Mapping[str, TensorRef]) -> bool:
+    """Whether a gamma or alike is the gain of a normalisation, by what stands beside it."""
+    return names_norm(ref.module) or not leaves.keys().isdisjoint({"beta", "moving_mean", "running_mean"})
 
 
 def _trailing(shape: tuple[int, ...], names: Names) -> Names:

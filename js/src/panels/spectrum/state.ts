@@ -222,8 +222,8 @@ export function spectrumState(store: Store, shown: ReadonlySignal<boolean>): Spe
     }),
     asks,
     compute: () => {
-      refused.value = false;
       askFull();
+      refused.value = false; // after it: what is under way is not asked for again
     },
     cancel: () => {
       refused.value = true;

@@ -67,26 +67,28 @@ function progress(state: TokenState): HTMLElement {
   stop.addEventListener("click", () => state.stopSearch());
   again.addEventListener("click", () => state.search(null));
   store.effect(() => {
-    const share = state.searching.value;
+    const gone = store.model.kernel.value === "gone";
+    const share = gone ? null : state.searching.value;
     const table = state.table.value;
     const found = state.neighbours.value;
     const ready = state.norms.value !== null && state.normStep.value === 1;
     meter.hidden = stop.hidden = share === null;
     if (share !== null) meter.value = share;
     const partial = found !== null && table !== null && found.asked < table.count;
-    again.hidden = share !== null || !table || !ready || (found !== null && !partial);
+    again.hidden = gone || share !== null || !table || !ready || (found !== null && !partial);
     if (table) {
       const seconds = secondsForAll(table.count, table.size);
       const long = firstLimit(table.count, table.size) === null ? "" : `, about ${duration(seconds)}`;
       again.textContent = partial ? `all${long}` : `find nearest neighbours${long}`;
       again.title = "look for the nearest neighbours of all tokens; it can be cancelled";
     }
-    note.textContent =
-      share !== null
-        ? "nearest neighbours"
-        : partial
-          ? `nearest of ${formatCount(found.asked)} of ${formatCount(table.count)} tokens, spread evenly`
-          : "";
+    if (share !== null) note.textContent = "nearest neighbours";
+    else if (gone && found === null)
+      note.textContent = "no kernel answers: norms of the overview, rounded to 0.4 %";
+    else
+      note.textContent = partial
+        ? `nearest of ${formatCount(found.asked)} of ${formatCount(table.count)} tokens, spread evenly`
+        : "";
   });
   return h("span", { class: "ww-tok-progress" }, note, meter, stop, again);
 }

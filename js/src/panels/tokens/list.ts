@@ -302,7 +302,11 @@ function emptyText(state: TokenState): string {
       ? "No kernel answers: with one, every token is listed here with its nearest neighbours."
       : "…";
   }
-  switch (state.list.value) {
+  const list = state.list.value;
+  const wanting = list === "clusters" ? !state.neighbours.value : list === "unused" && !state.reference.value;
+  if (wanting && state.store.model.kernel.value === "gone")
+    return "No kernel answers: with one, untrained tokens are looked for here.";
+  switch (list) {
     case "brushed":
       return "Drag over the histogram or the scatter to list tokens here.";
     case "clusters":

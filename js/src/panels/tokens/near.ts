@@ -89,13 +89,13 @@ export function nearPanel(state: TokenState): HTMLElement {
     const gone = store.model.kernel.value === "gone";
     void [state.arrivals.value, state.strings.value];
     const waiting = entry !== null && found?.entry !== entry;
-    note.hidden =
-      entry !== null && !gone && !problem.value && !(found && !waiting && found.entries.length === 0);
-    if (entry === null)
+    const nothing = found !== null && !waiting && found.entries.length === 0;
+    note.hidden = entry !== null && !(gone && waiting) && !problem.value && !nothing;
+    if (gone && (entry === null || waiting))
+      note.textContent = "No kernel answers: with one, the tokens nearest to the chosen one stand here.";
+    else if (entry === null)
       note.textContent = "Choose a token in the list or the scatter to see which are nearest to it.";
     else if (problem.value) note.textContent = problem.value;
-    else if (gone && waiting)
-      note.textContent = "No kernel answers: with one, the nearest tokens stand here.";
     else note.textContent = "This vector is zero or holds NaN: it has no direction, and nothing is near it.";
     if (entry === null || (waiting && gone)) rows.replaceChildren();
     if (!found || entry === null) return;
