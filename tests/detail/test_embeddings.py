@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from weightwidget.detail import embeddings, nearest
+from weightwidget.detail import embeddings, nearest, vectors
 from weightwidget.sources import open_weights
 from weightwidget.summary.cancel import Cancelled
 
@@ -126,14 +126,15 @@ def test_neighbours_of_one_entry():
 
 def test_against_the_mean_of_some(monkeypatch):
     monkeypatch.setattr(embeddings, "BAND", 40)
+    monkeypatch.setattr(vectors, "BAND", 40)
     tensor = table(50, 7)
-    vectors = tensor.double().numpy()
+    rows = tensor.double().numpy()
     known = [3, 4, 20, 41]
-    mean = vectors[known].mean(axis=0)
+    mean = rows[known].mean(axis=0)
     found = embeddings.against_mean(ref_of(tensor), known)
-    expected = vectors @ mean / np.linalg.norm(vectors, axis=1) / np.linalg.norm(mean)
+    expected = rows @ mean / np.linalg.norm(rows, axis=1) / np.linalg.norm(mean)
     np.testing.assert_allclose(found.cosine, expected, rtol=1e-12)
-    np.testing.assert_allclose(found.distance, np.linalg.norm(vectors - mean, axis=1), rtol=1e-12)
+    np.testing.assert_allclose(found.distance, np.linalg.norm(rows - mean, axis=1), rtol=1e-12)
     assert found.norm == pytest.approx(np.linalg.norm(mean), rel=1e-12)
 
 

@@ -245,4 +245,4 @@ def _norm(matrix: Floats | None) -> float:
     if matrix is None:
         return math.nan
     finite = np.isfinite(matrix)
-    return float(np.linalg.norm(matrix if finite.all() else matrix[finite]))
+    return float(torch.linalg.vector_norm(torch.from_numpy(matrix if finite.all() else matrix[finite])))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from weightwidget.detail.embeddings import BAND, Floats, Ids, Table, never, runs, unit_vectors
+from weightwidget.detail.vectors import BAND, Floats, Ids, Table, never, runs, unit_vectors
 from weightwidget.sources.base import TensorRef
 from weightwidget.summary.cancel import Cancelled
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from weightwidget.detail.matrix import Matrix
-from weightwidget.detail.singular import largest_element, row_blocks
+from weightwidget.detail.singular import largest_element, row_blocks, scale_for
 
 Floats = npt.NDArray[np.float64]
 
@@ -99,8 +99,9 @@ def top_values(
     rows, columns = matrix.height, matrix.width
     if not rows or not columns:
         raise ValueError(f"a {rows} × {columns} matrix has no singular values")
-    scale = largest_element(matrix, cancelled)
-    if scale == 0:
+    largest = largest_element(matrix, cancelled)
+    scale = scale_for(largest)
+    if largest == 0:
         return TopValues(np.zeros(1), np.zeros(1), np.zeros((rows, 0)), np.zeros((columns, 0)), 0.0, (rows, columns))
     small = min(rows, columns)
     generator = torch.Generator().manual_seed(SEED)
@@ -116,10 +117,11 @@ def top_values(
     def gram_times(vectors: torch.Tensor, step: int) -> torch.Tensor:
         """The Gram matrix of the smaller side times some vectors."""
         nonlocal square
-        product, square = torch.zeros_like(vectors), 0.0
+        product = torch.zeros_like(vectors)
         for done, block in row_blocks(matrix, scale, cancelled=cancelled):
             product.addmm_(block.T, block @ vectors)
-            square += float(torch.linalg.vector_norm(block)) ** 2
+            if step == 0:
+                square += float(np.square(block.numpy()).sum())
             progress((step + done) / passes)
         return product
 

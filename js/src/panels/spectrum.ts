@@ -71,7 +71,19 @@ function head(state: SpectrumState): HTMLElement {
   cancel.addEventListener("click", () => state.cancel());
   const compute = h("button", { type: "button" }, "compute");
   compute.addEventListener("click", () => state.compute());
-  const work = h("span", { class: "ww-sp-work", role: "status" }, bar, told, cancel, compute);
+  const copy = h(
+    "button",
+    { type: "button", class: "ww-plain ww-soft", title: "copy the singular values, tab-separated" },
+    "copy σ",
+  );
+  copy.addEventListener("click", async () => {
+    const { top, full } = state.known.peek();
+    const values = (full ?? top)?.values;
+    if (!values) return;
+    await copyText(valuesToText(values));
+    flash(copy, "copied");
+  });
+  const work = h("span", { class: "ww-sp-work", role: "status" }, bar, told, cancel, compute, copy);
 
   store.effect(() => {
     const drawn = state.matrix.value;
@@ -92,6 +104,7 @@ function head(state: SpectrumState): HTMLElement {
     bar.hidden = !running || now.share === 0;
     if (running) bar.value = now.share;
     cancel.hidden = !(running && top);
+    copy.hidden = top === null;
     const offered = top !== null && full === null && top.seconds !== null && !running && !gone;
     compute.hidden = !offered;
     if (offered) compute.textContent = `compute all (${durationText(top.seconds ?? 0)})`;
@@ -135,25 +148,17 @@ function valuesSection(state: SpectrumState): HTMLElement {
     { value: "log", text: "log–log", title: "both on logarithmic axes: a power law is a straight line" },
     { value: "energy", text: "energy", title: "share of the sum of σ² that the largest hold together" },
   ]);
-  const copy = h("button", { type: "button", title: "copy all singular values, tab-separated" }, "copy");
-  copy.addEventListener("click", async () => {
-    const { top, full } = state.known.peek();
-    const values = (full ?? top)?.values;
-    if (!values) return;
-    await copyText(valuesToText(values));
-    flash(copy, "copied");
-  });
   return h(
     "div",
     { class: "ww-sp-section" },
     h("div", { class: "ww-sp-bar" }, h("span", { class: "ww-heading" }, "Singular values"), scale),
     rankPlot(state),
-    legend(state, copy),
+    legend(state),
   );
 }
 
 /** The curves to compare with, each a button that shows or hides it. */
-function legend(state: SpectrumState, copy: HTMLElement): HTMLElement {
+function legend(state: SpectrumState): HTMLElement {
   const { store } = state;
   const entry = (
     kind: string,
@@ -193,7 +198,7 @@ function legend(state: SpectrumState, copy: HTMLElement): HTMLElement {
     init.text.textContent = top.init.text;
     init.button.title = `the singular values to be expected of ${top.init.text}${top.init.certain ? "" : ": the file does not tell what the weights were drawn from"}`;
   });
-  return h("div", { class: "ww-sp-legend" }, noise.button, init.button, shuffled.button, copy);
+  return h("div", { class: "ww-sp-legend" }, noise.button, init.button, shuffled.button);
 }
 
 function densitySection(state: SpectrumState): HTMLElement {
@@ -228,26 +233,25 @@ function densitySection(state: SpectrumState): HTMLElement {
     const { full } = state.known.value;
     pooled.hidden = !full?.pooled;
     section.hidden = full?.numbers.spectral_norm === 0;
-    const { tail, numbers, spikes } = full ?? { tail: 0, numbers: null, spikes: 0 };
-    const parts: (string | Node)[] = [];
-    if (full && spikes > 0 && !state.showPooled.value)
+    const pooling = state.showPooled.value;
+    const entry = (key: string, text: string): HTMLElement =>
+      h("span", {}, h("i", { class: `ww-sp-key ww-sp-${key}`, "aria-hidden": "true" }), text);
+    const parts: HTMLElement[] = [];
+    if (full && full.spikes > 0 && !pooling)
+      parts.push(entry("square", `${formatCount(full.spikes)} ${full.spikes === 1 ? "spike" : "spikes"}`));
+    if (full && full.tail > 0) {
+      const { alpha, alpha_distance: distance } = full.numbers;
+      const which = full.pooled && !pooling ? " (of the slices)" : "";
       parts.push(
-        h("i", { class: "ww-sp-key ww-sp-square", "aria-hidden": "true" }),
-        `${formatCount(spikes)} ${spikes === 1 ? "spike" : "spikes"} `,
+        entry("power", `power law α ${formatNumber(alpha, 3)}, D ${formatNumber(distance, 2)}${which}`),
       );
-    if (full && numbers && tail > 0) {
-      parts.push(
-        h("i", { class: "ww-sp-key ww-sp-power", "aria-hidden": "true" }),
-        `power law α ${formatNumber(numbers.alpha, 3)}, D ${formatNumber(numbers.alpha_distance, 2)}`,
-      );
-      if (full.pooled && !state.showPooled.value) parts.push(" (of the slices)");
     }
     fitted.replaceChildren(...parts);
     fitted.title = CAVEAT;
     const zeros = full
       ? full.values.filter((value) => !(value > (full.values[0] as number) * 10 ** -4.5)).length
       : 0;
-    below.textContent = zeros > 0 && !state.showPooled.value ? `${formatCount(zeros)} lower` : "";
+    below.textContent = zeros > 0 && !pooling ? `${formatCount(zeros)} lower` : "";
     below.title = "values so small beside the largest that they are not drawn, zeros among them";
   });
   return section;

@@ -34,7 +34,7 @@ def attach_outputs(layers: Iterable[Layer], source: WeightSource, wiring: Wiring
         if layer.recurrent:
             if layer.outputs is None:
                 attach_recurrent(layer, source, wiring, orders)
-        elif layer.outputs is None and not layer.through and layer.size:
+        elif layer.outputs is None and not layer.through and layer.size and layer.form != "expert":
             taken = wiring.covers(layer.writes[0].ref.name, layer.writes[0].axis)
             if not taken:
                 what = layer.why or layer.kind
@@ -44,7 +44,7 @@ def attach_outputs(layers: Iterable[Layer], source: WeightSource, wiring: Wiring
 def attach_rest(layers: Iterable[Layer], wiring: Wiring, orders: Orders) -> None:
     """Give inputs that nothing is known to write channels of their own."""
     for layer in layers:
-        if not layer.linked and layer.inputs:
+        if not layer.linked and layer.inputs and layer.form != "expert":
             ports = layer.writes if layer.through else layer.reads
             if all(not wiring.covers(port.ref.name, port.axis) for port in ports) and (ports or layer.recurrent):
                 what = layer.why or layer.kind
@@ -101,7 +101,8 @@ def link_in_order(layers: Sequence[Layer], wiring: Wiring, orders: Orders) -> No
     """
     before: Layer | None = None
     for layer in layers:
-        if before is not None and before.outputs is not None and not layer.linked and layer.inputs:
+        can_read = not layer.linked and layer.inputs and layer.form != "expert"
+        if before is not None and before.outputs is not None and can_read:
             fit = fitting(before.outputs, layer.inputs, before.form == "conv" and layer.form == "linear")
             if fit is None and before.through and layer.form == "linear" and _is_spatial(before, layers):
                 fit = fitting(before.outputs, layer.inputs, True)

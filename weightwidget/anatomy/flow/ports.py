@@ -61,7 +61,8 @@ class Layer:
     through
         Whether inputs and outputs are the same channels: norms, depthwise convolutions. All ports are in `writes`.
     form
-        ``"linear"``, ``"conv"``, ``"norm"``, ``"embedding"``, ``"recurrent"``, ``"other"``.
+        ``"linear"``, ``"conv"``, ``"norm"``, ``"embedding"``, ``"recurrent"``, ``"expert"``, ``"other"``. Of stacked
+        experts only what all share is attached: unit j of one is not unit j of another.
     certain
         Whether the meaning of its axes is.
     recurrent
@@ -130,9 +131,13 @@ def layers_of(source: WeightSource, axes: Mapping[str, Axes], recurrent: list[Re
             found.append(Layer(path, kind, form="recurrent", certain=own[0].certain, why=own[0].why, recurrent=own))
             continue
         known = {ref.name: axes[ref.name] for ref in refs}
-        layer = _layer(path, kind, refs, known)
-        if layer is not None:
-            found.append(layer)
+        matrices = [ref for ref in refs if _is_matrix(ref, known[ref.name])]
+        if len(matrices) > 1:
+            # Parameters of a module's own: each is a layer by itself, called by its name.
+            made = [_layer(ref.name, kind, [ref], known) for ref in matrices]
+        else:
+            made = [_layer(path, kind, refs, known)]
+        found += [layer for layer in made if layer is not None]
     return found
 
 
@@ -141,9 +146,6 @@ def _layer(path: str, kind: str, refs: list[TensorRef], axes: Mapping[str, Axes]
     matrices = [ref for ref in refs if _is_matrix(ref, axes[ref.name])]
     if not matrices:
         return _per_channel(layer, refs, axes)
-    if len(matrices) > 1:
-        # Parameters of a module's own, in no order that is known: each has channels, but none is linked.
-        return None
     ref = matrices[0]
     meaning = axes[ref.name]
     layer.certain, layer.why = meaning.certain, meaning.why
@@ -187,7 +189,7 @@ def _layer(path: str, kind: str, refs: list[TensorRef], axes: Mapping[str, Axes]
 def _is_matrix(ref: TensorRef, axes: Axes) -> bool:
     if ref.role in ("mask", "buffer") or len(ref.shape) < 2 or 0 in ref.shape:
         return False
-    return axes.what in ("", "linear", "conv", "embedding", "position", "attention", "router")
+    return axes.what in ("", "linear", "conv", "embedding", "position", "attention", "router", "expert")
 
 
 def _per_channel(layer: Layer, refs: list[TensorRef], axes: Mapping[str, Axes]) -> Layer | None:

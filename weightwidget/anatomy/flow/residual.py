@@ -101,7 +101,7 @@ def attach_streams(
         _in_block(layer, stack, before, roles, wiring, orders)
     _around(between, inside, None, wiring, orders, done)
     for layer in layers:
-        if block_of[layer.path] is not None and not layer.linked:
+        if block_of[layer.path] is not None and not layer.linked and layer.form != "expert":
             _link_inner(layer, layers, block_of, wiring, orders)
     return done
 
@@ -146,7 +146,8 @@ def _asking(anatomy: Anatomy, by_path: Mapping[str, Layer]) -> dict[str, Layer]:
     """The layer that computes the queries of each attention layer, by its path; else by the names of layers."""
     found = {}
     for attention in anatomy.attention:
-        layer = by_path.get(attention.query.tensor.rpartition(".")[0]) if attention.query else None
+        tensor = attention.query.tensor if attention.query else ""
+        layer = by_path.get(tensor.rpartition(".")[0]) or by_path.get(tensor)
         if layer is not None:
             found[attention.path] = layer
     if found:
@@ -193,7 +194,9 @@ def _projections(anatomy: Anatomy) -> dict[str, str]:
         for name in ("query", "key", "value", "output"):
             blocks = attention.projection(name)
             if blocks is not None:
-                roles[blocks.tensor.rpartition(".")[0]] = "writes" if name == "output" else "reads"
+                role = "writes" if name == "output" else "reads"
+                # A module with several matrices has a layer for each, called by the tensor's name.
+                roles[blocks.tensor.rpartition(".")[0]] = roles[blocks.tensor] = role
     return roles
 
 
@@ -312,6 +315,7 @@ def _link_inner(
             if other is not layer
             and other.path.startswith(f"{path}.")
             and not other.through
+            and other.form != "expert"
             and not _MEETS.search(other.path)
             and other.inputs == stack.width
             and other.size in (layer.inputs, 2 * layer.inputs)

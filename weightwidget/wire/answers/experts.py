@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from weightwidget.detail import embeddings, experts
+from weightwidget.detail.vectors import Table
 from weightwidget.sources.base import TensorRef
 from weightwidget.wire.answers.base import Answer, Handler, Job, Request, Weights, field, tensor
 
@@ -14,7 +15,7 @@ MOST = 1024
 
 def _router(weights: Weights, request: Request, job: Job) -> Answer:
     ref, axis = tensor(weights, field(request, "tensor")), field(request, "axis")
-    count = embeddings.Table(ref, axis).count
+    count = Table(ref, axis).count
     if count > MOST:
         raise ValueError(f"{ref.name!r} has {count:,} rows: at most {MOST:,} are compared")
     norms = embeddings.norms(ref, axis, job.cancelled)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weightwidget.detail import embeddings, nearest
-from weightwidget.detail.embeddings import Table
+from weightwidget.detail.vectors import Table
 from weightwidget.sources.vocabulary import Vocabulary, resolve
 from weightwidget.wire.answers.base import Answer, Handler, Job, Request, Weights, field, tensor
 

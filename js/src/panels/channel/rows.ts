@@ -38,6 +38,7 @@ export function memberRows(state: ChannelState): HTMLElement {
   let made = new Map<number, Row>();
   let data: SpaceData | null = null;
   let narrow = false;
+  let seen = "";
 
   const stripWidth = (): number => made.values().next().value?.canvas.clientWidth ?? 0;
   const rowHeight = (): number => (narrow ? HEIGHT.narrow : HEIGHT.wide);
@@ -99,9 +100,15 @@ export function memberRows(state: ChannelState): HTMLElement {
     });
   });
   store.effect(() => {
-    // The selected tensor is marked.
+    // The selected tensor is marked, and brought into sight when it is another.
     const selected = store.traits.selected.value;
-    void state.space.value;
+    const of = state.space.value;
+    const key = `${of?.space} ${state.choices.value?.how} ${selected}`;
+    const at = of ? of.members.findIndex((member) => member.tensor === selected) : -1;
+    if (key !== seen && at >= 0) {
+      seen = key;
+      state.reveal.value = at;
+    }
     for (const [at, row] of made) {
       row.element.toggleAttribute("data-selected", data?.members[at]?.tensor === selected);
     }

@@ -28,7 +28,7 @@ export function expertCard(state: ExpertState, labels: () => readonly string[]):
     }
     title.replaceChildren(
       `Expert ${expert}`,
-      h("span", { class: "ww-soft" }, ` of layer ${labels()[state.layer.value]}`),
+      h("span", { class: "ww-soft" }, layer.path ? ` of layer ${labels()[state.layer.value]}` : ""),
     );
     store.blocks.want(layer.weights.flatMap(({ role }) => pathsOf(layer, role)));
     body.replaceChildren(table(state, layer, expert));

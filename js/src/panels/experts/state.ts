@@ -5,8 +5,8 @@ import type { ExpertLayer } from "../../anatomy";
 import { RequestCancelled } from "../../model";
 import type { Overview } from "../../overview";
 import type { Store } from "../../store";
+import { doubles } from "../tokens/buffers";
 import { weightChanges } from "../tokens/generation";
-import { doubles } from "../tokens/state";
 import { expertAt, inLayer, noiseWork, pathsOf, ROUTER, rolesOf, shapeOf } from "./layers";
 
 export interface Router {

@@ -148,7 +148,7 @@ function scalesOf({ density, log, curves }: Picture, width: number, height: numb
   const logOf = (count: number): number => Math.log10(count / FLOOR) / Math.log10((1.3 * top) / FLOOR);
   return {
     x: {
-      ticks: magnitudeTicks([low, high], Math.max(2, Math.floor(width / 44))),
+      ticks: magnitudeTicks([low, high], Math.max(2, Math.floor(width / 34))),
       at: (value) => ((value - low) / (high - low)) * width,
     },
     y: {

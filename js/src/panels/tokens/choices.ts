@@ -52,7 +52,7 @@ export function listRule(state: TokenState): HTMLElement {
 function threshold(state: TokenState): HTMLElement {
   const { store } = state;
   const input = h("input", {
-    class: "ww-number",
+    class: "ww-number ww-tok-threshold",
     type: "text",
     inputmode: "decimal",
     size: 6,

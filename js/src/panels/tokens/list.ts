@@ -1,9 +1,10 @@
 /** The list of tokens: all, the brushed ones, clusters, or by nearness to known unused ones. Rows are virtual. */
 
 import { computed, type ReadonlySignal, signal } from "@preact/signals-core";
-import { copyText, h } from "../../draw/dom";
-import { formatCount, formatExact, formatNumber } from "../../draw/format";
+import { h } from "../../draw/dom";
+import { formatCount, formatNumber } from "../../draw/format";
 import { label } from "./label";
+import { copyList } from "./listcopy";
 import type { ListName, TokenState } from "./state";
 import { type Quantity, sorted } from "./table";
 
@@ -13,8 +14,6 @@ const ROW = 21;
 const SPARE = 6;
 const PADDING =
   "the padding token takes no part in training: zero by design, where nothing else was written there";
-/** Lines that are copied at most. */
-const COPIED = 100_000;
 
 interface Sort {
   by: Quantity | "cluster";
@@ -241,46 +240,6 @@ function footer(state: TokenState, entries: ReadonlySignal<readonly number[]>): 
     copy.disabled = length === 0;
   });
   return h("div", { class: "ww-tok-foot" }, count, copy);
-}
-
-async function copyList(
-  state: TokenState,
-  entries: readonly number[],
-  button: HTMLButtonElement,
-): Promise<void> {
-  const at = state.address.peek();
-  const chosen = entries.slice(0, COPIED);
-  const texts: string[] = [];
-  if (at && state.strings.peek().source) {
-    button.disabled = true;
-    try {
-      for (let start = 0; start < chosen.length; start += 2000) {
-        const part = chosen.slice(start, start + 2000);
-        texts.push(...(await state.store.model.request("tokens.texts", { ...at, entries: part })).texts);
-      }
-    } catch (reason) {
-      state.fail("texts", reason);
-    }
-    button.disabled = false;
-  }
-  const exact = (values: ArrayLike<number> | null, entry: number): string =>
-    values ? formatExact(values[entry] as number) : "";
-  const clean = (text: string): string => text.replace(/[\t\r\n]/g, " ");
-  const lines = chosen.map((entry, place) =>
-    [
-      entry,
-      clean(texts[place] ?? ""),
-      exact(state.norms.peek(), entry),
-      exact(state.values("cosine"), entry),
-      state.neighbours.peek()?.nearest[entry] ?? "",
-      exact(state.values("near unused"), entry),
-    ].join("\t"),
-  );
-  await copyText(["id\ttoken\tnorm\tnearest cosine\tnearest id\tcosine to unused", ...lines, ""].join("\n"));
-  button.textContent = "copied";
-  setTimeout(() => {
-    button.textContent = "copy";
-  }, 1500);
 }
 
 /** Large clusters first, each in order. */

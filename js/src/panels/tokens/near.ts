@@ -4,8 +4,9 @@ import { signal } from "@preact/signals-core";
 import { h } from "../../draw/dom";
 import { formatNumber } from "../../draw/format";
 import type { Measure } from "../../protocol";
+import { doubles } from "./buffers";
 import { label } from "./label";
-import { doubles, type TokenState } from "./state";
+import type { TokenState } from "./state";
 
 const MEASURES: Record<Measure, [label: string, title: string]> = {
   cosine: ["cosine", "by direction alone"],

@@ -4,6 +4,7 @@ import { batch, computed, type ReadonlySignal, type Signal, signal, untracked } 
 import { RequestCancelled, RequestFailed } from "../../model";
 import type { Measure, TableAddress } from "../../protocol";
 import type { Store } from "../../store";
+import { floats, integers } from "./buffers";
 import { weightChanges } from "./generation";
 import {
   type Brush,
@@ -16,15 +17,9 @@ import {
   type Table,
   tableOf,
 } from "./table";
+import { type Strings, textCache } from "./texts";
 
 export type ListName = "all" | "brushed" | "clusters" | "unused";
-
-/** Where strings come from; `source` is "" without any. */
-export interface Strings {
-  readonly source: string;
-  readonly known: number;
-  readonly problem: string;
-}
 
 export interface TokenState {
   readonly store: Store;
@@ -308,57 +303,6 @@ function steady<T>(source: ReadonlySignal<T>, same: (a: T, b: T) => boolean): Re
   });
 }
 
-/** Strings are asked for in small groups, when they are seen. */
-function textCache(
-  store: Store,
-  address: ReadonlySignal<TableAddress | null>,
-  strings: ReadonlySignal<Strings>,
-  arrivals: Signal<number>,
-  fail: (what: string, reason: unknown) => void,
-): { get(entry: number, ask?: boolean): string | null; forget(): void } {
-  let known = new Map<number, string>();
-  let asked = new Set<number>();
-  const wanted: number[] = [];
-  let abort = new AbortController();
-  const send = (): void => {
-    const at = address.peek();
-    const entries = wanted.splice(0, 2000);
-    if (wanted.length > 0) queueMicrotask(send);
-    if (!at || entries.length === 0) return;
-    const mine = known;
-    store.model
-      .request("tokens.texts", { ...at, entries }, { signal: abort.signal })
-      .then(({ texts }) => {
-        entries.forEach((entry, place) => {
-          mine.set(entry, texts[place] ?? "");
-        });
-        if (mine === known) arrivals.value = arrivals.peek() + 1;
-      })
-      .catch((reason: unknown) => fail("texts", reason));
-  };
-  store.lifetime.addEventListener("abort", () => abort.abort());
-  return {
-    get: (entry, ask = true) => {
-      if (strings.value.source === "") return "";
-      const found = known.get(entry);
-      if (found !== undefined) return found;
-      if (ask && !asked.has(entry)) {
-        if (wanted.length === 0) queueMicrotask(send);
-        asked.add(entry);
-        wanted.push(entry);
-      }
-      return null;
-    },
-    forget: () => {
-      abort.abort();
-      abort = new AbortController();
-      known = new Map();
-      asked = new Set();
-      wanted.length = 0;
-    },
-  };
-}
-
 function unpack(count: number, buffers: readonly DataView[], searchError: number): Neighbours {
   const entries = integers(buffers[0]);
   const spread = { nearest: integers(buffers[1]), cosine: floats(buffers[2]), second: floats(buffers[4]) };
@@ -372,19 +316,4 @@ function unpack(count: number, buffers: readonly DataView[], searchError: number
     second[entry] = spread.second[place] as number;
   });
   return { asked: entries.length, nearest, cosine, second, searchError };
-}
-
-export function floats(view: DataView | undefined): Float32Array {
-  if (!view) throw new Error("the kernel sent no numbers");
-  return new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
-}
-
-export function doubles(view: DataView | undefined): Float64Array {
-  if (!view) throw new Error("the kernel sent no numbers");
-  return new Float64Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
-}
-
-function integers(view: DataView | undefined): Int32Array {
-  if (!view) throw new Error("the kernel sent no numbers");
-  return new Int32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
 }
