@@ -66,7 +66,13 @@ const TRAIT_NAMES: readonly (keyof Traits)[] = [
   "status",
 ];
 
-const READ_ONLY: ReadonlySet<keyof Traits> = new Set(["_overview", "_message", "_strings_version", "progress", "status"]);
+const READ_ONLY: ReadonlySet<keyof Traits> = new Set([
+  "_overview",
+  "_message",
+  "_strings_version",
+  "progress",
+  "status",
+]);
 
 /** Cancelled by the caller or overtaken by a later request. Not a fault. */
 export class RequestCancelled extends Error {}

@@ -264,17 +264,15 @@ test("a new overview of the same model keeps the tree and what is open", () => {
   assert.deepEqual(shown(), before);
 });
 
-test("20 000 open rows are laid out within a frame", () => {
+test("20 000 open rows: closing and opening one branch", () => {
   const names = Array.from({ length: 20_000 }, (_, i) => `layers.${i % 40}.experts.${Math.floor(i / 40)}.w`);
   const { state } = view(names);
   state.setAllOpen(true);
   assert.ok(state.rows.value.length > 20_000);
   const branch = state.nodeOf("layers.3.experts.7") as TreeNode;
-  const start = performance.now();
+  const open = state.rows.value.length;
   for (let round = 0; round < 10; round++) {
     state.setOpen([branch], round % 2 === 1);
-    assert.ok(state.rows.value.length > 20_000);
+    assert.equal(state.rows.value.length, round % 2 === 1 ? open : open - branch.children.length);
   }
-  // Ten layouts, with room for slow machines.
-  assert.ok(performance.now() - start < 500);
 });

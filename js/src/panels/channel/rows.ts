@@ -118,9 +118,12 @@ export function memberRows(state: ChannelState): HTMLElement {
     if (panel.clientWidth === 0) return;
     const now = panel.clientWidth < ONE_LINE;
     if (now !== narrow) {
+      // What is in the middle stays there.
+      const middle = (list.scrollTop + list.clientHeight / 2) / rowHeight();
       narrow = now;
       panel.dataset.form = narrow ? "narrow" : "wide";
       renew();
+      list.scrollTop = middle * rowHeight() - list.clientHeight / 2;
     } else layOut();
   });
   panel.dataset.form = "wide";
