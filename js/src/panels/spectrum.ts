@@ -278,7 +278,10 @@ function numbersSection(state: SpectrumState): HTMLElement {
     flash(copy, "copied");
   });
   store.effect(() => {
-    const shown = numbersOf(context());
+    const all = context();
+    // Without a kernel nothing more will come.
+    const waits = all.top !== null || store.model.kernel.value !== "gone";
+    const shown = numbersOf(all).filter(({ copied }) => waits || copied !== null);
     list.replaceChildren(
       ...shown.map(({ key, label, help, text, note }) =>
         h(
