@@ -88,8 +88,7 @@ interface Pending {
   resolve(reply: unknown): void;
   reject(error: Error): void;
   onProgress?(share: number): void;
-  /** When it was sent, or last heard of. */
-  heard: number;
+  sent: number;
 }
 
 export type KernelState = "unknown" | "alive" | "slow" | "gone";
@@ -130,13 +129,15 @@ export function bindModel(model: AnyModel, lifetime: AbortSignal): Model {
   const session = Math.random().toString(36).slice(2, 10);
   let serial = 0;
 
+  /** When the kernel last said anything. */
+  let heard = 0;
   const onMessage = (message: unknown, buffers: DataView[]): void => {
     if (!isReply(message)) return;
+    heard = Date.now();
     kernel.value = "alive";
     const waiting = pending.get(message.id);
     if (!waiting) return;
     if (typeof message.progress === "number") {
-      waiting.heard = Date.now();
       waiting.onProgress?.(message.progress);
       return;
     }
@@ -149,8 +150,9 @@ export function bindModel(model: AnyModel, lifetime: AbortSignal): Model {
 
   const watch = setInterval(() => {
     if (pending.size === 0) return;
-    const oldest = Math.min(...[...pending.values()].map((p) => p.heard));
-    const age = Date.now() - oldest;
+    const oldest = Math.min(...[...pending.values()].map((p) => p.sent));
+    // A kernel that answers others, or tells how far it has come, is there: the rest waits its turn.
+    const age = Date.now() - Math.max(oldest, heard);
     if (age > GONE_AFTER) kernel.value = "gone";
     else if (age > SLOW_AFTER && kernel.value !== "gone") kernel.value = "slow";
   }, 500);
@@ -191,7 +193,7 @@ export function bindModel(model: AnyModel, lifetime: AbortSignal): Model {
           resolve: resolve as (reply: unknown) => void,
           reject,
           onProgress: options.onProgress,
-          heard: Date.now(),
+          sent: Date.now(),
         });
         send({ id, kind, ...payload });
       }),

@@ -23,6 +23,7 @@ from weightwidget.wire.answers import (
     tokens,
 )
 from weightwidget.wire.answers.base import Answer, Buffers, Handler, Job, Weights
+from weightwidget.wire.pulse import Pulse
 
 log = logging.getLogger(__name__)
 
@@ -85,12 +86,20 @@ class Handlers:
         for pool in (self._pool, self._slow_pool):
             pool.shutdown(wait=False, cancel_futures=True)
 
+    def _work(self, request_id: str, request: dict[str, Any], cancelled: threading.Event) -> Answer:
+        def tell(share: float) -> None:
+            self._send({"id": request_id, "progress": share}, [])
+
+        if request.get("kind") not in SLOW:
+            return answer(self._weights, request, Job(cancelled.is_set, tell))
+        with Pulse(tell) as pulse:
+            return answer(self._weights, request, Job(cancelled.is_set, pulse.report))
+
     def _answer(self, request_id: str, request: dict[str, Any], cancelled: threading.Event) -> None:
         try:
             if cancelled.is_set():
                 return
-            job = Job(cancelled.is_set, lambda share: self._send({"id": request_id, "progress": share}, []))
-            reply, buffers = answer(self._weights, request, job)
+            reply, buffers = self._work(request_id, request, cancelled)
         except Cancelled:
             return
         except Exception as error:
