@@ -392,6 +392,8 @@ class WeightExplorer(anywidget.AnyWidget):
         if self.source is not None and self.source is not self._obj:
             self.source.close()
         self._obj = None
+        if self.source is not None:
+            self.anatomy.model = None  # a closed explorer keeps no model alive
 
     # -- what is known of the weights -----------------------------------------------------------------------------
 

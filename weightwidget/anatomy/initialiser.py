@@ -157,6 +157,8 @@ def _by_name(leaf: str, ref: TensorRef, axes: Axes) -> Initialiser | None:
     if axes.what == "embedding":
         return Initialiser(TORCH, "normal", 1.0)
     if axes.what == "recurrent" and leaf.startswith("weight_"):
+        if leaf.startswith("weight_hr"):  # (projected, hidden)
+            return Initialiser(TORCH, "uniform", 1 / math.sqrt(ref.shape[1]))
         # The recurrent weights are (gates * hidden, hidden): the rows of the input weights alone tell no more.
         gates = next((len(split.labels) for split in axes.splits if split.axis == 0), 1)
         return Initialiser(TORCH, "uniform", 1 / math.sqrt(ref.shape[0] / gates))

@@ -85,7 +85,8 @@ def product_eigenvalues(left: Floats, right: Floats) -> Complexes:
     a, b = torch.from_numpy(left), torch.from_numpy(right)
     small = b @ a if left.shape[1] <= left.shape[0] else a @ b
     found: Complexes = torch.linalg.eigvals(small).numpy()
-    return found[np.lexsort((-found.imag, -np.abs(found).round(12)))]
+    sizes = np.abs(found)
+    return found[np.lexsort((-found.imag, -(sizes / (sizes.max(initial=0.0) or 1.0)).round(12)))]
 
 
 def copying_score(eigenvalues: Complexes) -> float:

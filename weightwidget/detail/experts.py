@@ -64,7 +64,8 @@ def similarity(
     products = np.zeros((len(parts), len(parts)))
     matrices = [Matrix(ref) for ref in parts]
     height, width = (matrices[0].height, matrices[0].width) if matrices else (0, 0)
-    across = max(1, min(width, BAND))
+    # Of all together no more than a few bands, however many they are.
+    across = max(1, min(width, 4 * BAND // max(1, len(parts))))
     down = max(1, 4 * BAND // (across * max(1, len(parts))))
     for top in range(0, height, down):
         for left in range(0, width, across):

@@ -81,8 +81,9 @@ def eigenvalues(
     if matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"eigenvalues are those of a square matrix; this block has shape {list(matrix.shape)}")
     values = np.linalg.eigvals(matrix).astype(np.complex128)
-    # Conjugate pairs stay together, the upper one first.
-    order = np.lexsort((-values.imag, -values.real, -np.round(abs(values), 12)))
+    # Conjugate pairs stay together, the upper one first, however large or small they are.
+    sizes = abs(values)
+    order = np.lexsort((-values.imag, -values.real, -np.round(sizes / (sizes.max(initial=0.0) or 1.0), 12)))
     return Eigenvalues(values[order], zeros)
 
 

@@ -188,6 +188,11 @@ def similarities(
         return found
     size = sum(math.prod(part.ref.shape) for part in heads[0])
     step = max(1, HELD // max(1, size))
+    if len(heads[0]) > 1:
+        # Circuits are compared by way of a table of all their rows: where heads are large and the stream narrow, it
+        # would be larger than they are.
+        rows = heads[0][0].ref.shape[-1 if heads[0][0].transposed else 0]
+        step = max(1, min(step, math.isqrt(HELD) // max(1, rows)))
     starts = range(0, count, step)
     pairs = len(starts) * (len(starts) + 1) // 2
     done = 0

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import reprlib
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,8 @@ from weightwidget.sources.vocabulary import Vocabulary
 FILES = ("tokenizer.json", "vocab.json", "vocab.txt")
 """Looked for in a folder, in this order."""
 
-LARGEST_FILE = 1 << 28
-"""Larger files are not read: no vocabulary has that many tokens."""
+LARGEST_FILE = 1 << 27
+"""Larger files are not read: the largest vocabularies that people use take a quarter of it."""
 
 
 class TokenStrings:
@@ -47,18 +49,20 @@ class TokenStrings:
     def __init__(self, obj: Any = None, tokenizer: Any = None) -> None:
         self.given = tokenizer
         self.problem = ""
+        self._reading = threading.Lock()
         self._folder = _folder_of(obj)  # not the model itself: it need not outlive the explorer
         self._known = tokenizer is not None
         self._vocabulary = vocabulary_of(tokenizer) if tokenizer is not None else None
 
     def vocabulary(self) -> Vocabulary | None:
         """The strings, None if there are none."""
-        if not self._known:
-            try:
-                self._vocabulary = _in_folder(self._folder)
-            except WeightFileError as error:
-                self.problem = str(error)
-            self._known = True
+        with self._reading:  # several threads answer requests: one of them reads
+            if not self._known:
+                try:
+                    self._vocabulary = _in_folder(self._folder)
+                except WeightFileError as error:
+                    self.problem = str(error)
+                self._known = True
         return self._vocabulary
 
 
@@ -141,6 +145,8 @@ def _from_file(path: Path) -> Vocabulary:
             raise WeightFileError(f"{path}: the file is far too large for a vocabulary.")
         text = path.read_text("utf-8")
         if path.suffix.lower() != ".json":
+            if text.count("\n") > _MOST:
+                raise WeightFileError(f"{path}: the file has far too many lines for a vocabulary.")
             lines = text.removesuffix("\n").split("\n")
             return Vocabulary([line.removesuffix("\r") for line in lines], path.name)
         content = json.loads(text)
@@ -152,7 +158,7 @@ def _from_file(path: Path) -> Vocabulary:
         raise WeightFileError(f"{path}: the vocabulary cannot be parsed: {error}.") from error
     try:
         return _from_json(content, path.name)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, LookupError, RecursionError) as error:
         raise WeightFileError(f"{path}: this is no vocabulary: {error}.") from error
 
 
@@ -200,9 +206,10 @@ def _from_mapping(mapping: Mapping[Any, Any]) -> list[str | None]:
         if isinstance(number, str) and number.isdecimal():  # JSON's keys are strings
             number = int(number)
         if isinstance(number, bool) or not isinstance(number, int) or not isinstance(token, (str, bytes)):
-            raise TypeError(f"a vocabulary maps strings to numbers or numbers to strings, not {key!r} to {value!r}")
+            told = reprlib.repr(key), reprlib.repr(value)  # which may be of any length
+            raise TypeError(f"a vocabulary maps strings to numbers or numbers to strings, not {told[0]} to {told[1]}")
         if not 0 <= number < _MOST:
-            raise ValueError(f"the token {token!r} has the number {number}")
+            raise ValueError(f"the token {reprlib.repr(token)} has the number {reprlib.repr(number)}")
         pairs.append((number, _checked(token)))
     tokens: list[str | None] = [None] * (1 + max((number for number, _ in pairs), default=-1))
     for number, token in pairs:

@@ -100,9 +100,11 @@ def attach_streams(
         done.add(layer.path)
         _in_block(layer, stack, before, roles, wiring, orders)
     _around(between, inside, None, wiring, orders, done)
+    widening = _widening(layers, block_of)
     for layer in layers:
-        if block_of[layer.path] is not None and not layer.linked and layer.form != "expert":
-            _link_inner(layer, layers, block_of, wiring, orders)
+        stack = block_of[layer.path]
+        if stack is not None and not layer.linked and not layer.through and layer.form != "expert" and layer.reads:
+            _link_inner(layer, stack, widening, wiring, orders)
     return done
 
 
@@ -298,28 +300,36 @@ def _write_own(layer: Layer, wiring: Wiring, orders: Orders) -> None:
         write(layer, wiring, orders, wiring.space(layer.size), layer.certain, layer.why)
 
 
+def _widening(layers: Sequence[Layer], block_of: Mapping[str, Stack | None]) -> dict[str, list[Layer]]:
+    """Layers that read the stream and may be the first half of a feed-forward layer, by every module they lie in."""
+    found: dict[str, list[Layer]] = {}
+    for layer in layers:
+        stack = block_of[layer.path]
+        if stack is None or layer.through or layer.form == "expert" or layer.inputs != stack.width:
+            continue
+        if layer.outputs is stack.stream or _MEETS.search(layer.path) or not layer.writes:
+            continue
+        path = layer.path
+        while path and path not in stack.blocks:
+            path = path.rpartition(".")[0]
+            found.setdefault(path, []).append(layer)
+    return found
+
+
 def _link_inner(
-    layer: Layer, layers: Sequence[Layer], block_of: dict[str, Stack | None], wiring: Wiring, orders: Orders
+    layer: Layer, stack: Stack, widening: Mapping[str, list[Layer]], wiring: Wiring, orders: Orders
 ) -> None:
     """Link the second half of a feed-forward layer to the first: to what widens the stream, nearest in the tree."""
-    stack = block_of[layer.path]
-    if stack is None or not layer.inputs or layer.through or wiring.covers(*_axis(layer.reads[0])):
+    if not layer.inputs or wiring.covers(*_axis(layer.reads[0])):
         return
     path = layer.path
-    block = next((block for block in stack.blocks if path == block or path.startswith(f"{block}.")), None)
-    while block is not None and path != block:
+    while path and path not in stack.blocks:
         path = path.rpartition(".")[0]
         wide = [
             other
-            for other in layers
+            for other in widening.get(path, [])
             if other is not layer
-            and other.path.startswith(f"{path}.")
-            and not other.through
-            and other.form != "expert"
-            and not _MEETS.search(other.path)
-            and other.inputs == stack.width
             and other.size in (layer.inputs, 2 * layer.inputs)
-            and (other.outputs is None or len(other.outputs) != stack.width or other.outputs is not stack.stream)
             and not wiring.covers(*_axis(other.writes[0]))
         ]
         if not wide:

@@ -41,15 +41,18 @@ class Wiring:
 
     tied: Mapping[str, str] = field(default_factory=dict)
     """First names of tensors that are one and the same: their axes carry the same channels, whatever is computed."""
-    _canon: Labels = field(default_factory=lambda: np.empty(0, np.int64))  # label -> the label that stands for it
-    _home: Labels = field(default_factory=lambda: np.empty(0, np.int64))  # label -> number of its space
+    # Of each label: an earlier one that is the same channel, or itself; and the number of its space. Both have room to
+    # grow, the first `_count` entries are used.
+    _parent: Labels = field(default_factory=lambda: np.empty(1024, np.int64))
+    _home: Labels = field(default_factory=lambda: np.empty(1024, np.int64))
+    _count: int = 0
     _bases: list[int] = field(default_factory=list)
     _sizes: list[int] = field(default_factory=list)
     _names: dict[int, str] = field(default_factory=dict)
     _attached: list[Attached] = field(default_factory=list)
+    _by_axis: dict[tuple[str, int], list[Attached]] = field(default_factory=dict)
     _taken: dict[tuple[str, int, Role], npt.NDArray[np.bool_]] = field(default_factory=dict)
     _tied: dict[tuple[str, int], Labels] = field(default_factory=dict)
-    _axes: set[tuple[str, int]] = field(default_factory=set)
 
     def space(self, size: int, name: str = "") -> Labels:
         """Labels of new channels.
@@ -61,10 +64,15 @@ class Wiring:
         name
             What they are, for a person; by default what first writes them.
         """
-        base = len(self._canon)
-        labels = np.arange(base, base + size, dtype=np.int64)
-        self._canon = np.concatenate([self._canon, labels])
-        self._home = np.concatenate([self._home, np.full(size, len(self._bases), np.int64)])
+        base, self._count = self._count, self._count + size
+        if self._count > len(self._parent):
+            self._parent, self._home = (
+                np.concatenate([array[:base], np.empty(2 * self._count - base, np.int64)])
+                for array in (self._parent, self._home)
+            )
+        labels = np.arange(base, self._count, dtype=np.int64)
+        self._parent[base : self._count] = labels
+        self._home[base : self._count] = len(self._bases)
         if name:
             self._names[len(self._bases)] = name
         self._bases.append(base)
@@ -73,9 +81,18 @@ class Wiring:
 
     def canonical(self, labels: Labels) -> Labels:
         """The labels that stand for these; -1 stays."""
-        if not len(self._canon):
-            return labels
-        return np.where(labels >= 0, self._canon[labels], NONE)
+        found = labels.copy()
+        known = labels >= 0
+        inside = labels[known]
+        roots = self._parent[inside]
+        while True:
+            above = self._parent[roots]
+            if np.array_equal(above, roots):
+                break
+            roots = above
+        self._parent[inside] = roots  # the next look is shorter
+        found[known] = roots
+        return found
 
     def join(self, first: Labels, second: Labels) -> bool:
         """Say that channels are the same, pair by pair.
@@ -92,19 +109,15 @@ class Wiring:
             what an operation that mixes channels would seem to do).
         """
         both = (first >= 0) & (second >= 0)
-        pairs = np.unique(np.stack([self._canon[first[both]], self._canon[second[both]]]), axis=1)
-        pairs = pairs[:, pairs[0] != pairs[1]]
-        if pairs.shape[1] == 0:
+        left, right = self.canonical(first[both]), self.canonical(second[both])
+        differ = left != right
+        if not differ.any():
             return True
+        pairs = np.stack(np.divmod(np.unique(left[differ] * self._count + right[differ]), self._count))
         one_to_one = all(len(np.unique(side)) == pairs.shape[1] for side in pairs)
         if not one_to_one or (self._home[pairs[0]] == self._home[pairs[1]]).any():
             return False
-        remap = np.arange(len(self._canon))
-        remap[pairs.max(0)] = pairs.min(0)  # the earlier space stands for both
-        # Chains (a to b, b to c) are followed to their end.
-        while (following := remap[remap]).tobytes() != remap.tobytes():
-            remap = following
-        self._canon = remap[self._canon]
+        self._parent[pairs.max(0)] = pairs.min(0)  # the earlier space stands for both
         return True
 
     def attach(
@@ -128,22 +141,23 @@ class Wiring:
         if not carries.any() or (taken is not None and (len(taken) != len(labels) or (taken & carries).any())):
             return
         self._taken[key] = carries if taken is None else taken | carries
-        self._axes.add((tensor, axis))
         if groups == 1:
             first = self._tied.setdefault((self.tied.get(tensor, tensor), axis), labels)
             if first is not labels and len(first) == len(labels):
                 self.join(first, labels)
-        self._attached.append(Attached(tensor, axis, role, labels, groups, across, certain, why, order, part))
+        port = Attached(tensor, axis, role, labels, groups, across, certain, why, order, part)
+        self._attached.append(port)
+        self._by_axis.setdefault((tensor, axis), []).append(port)
 
     def covers(self, tensor: str, axis: int) -> bool:
         """Whether an axis is attached to something."""
-        return (tensor, axis) in self._axes
+        return (tensor, axis) in self._by_axis
 
     def labels_of(self, tensor: str, axis: int, role: Role) -> Labels | None:
         """The labels that an axis is attached to in a role; None if it is not."""
         found: Labels | None = None
-        for port in self._attached:
-            if (port.tensor, port.axis, port.role) == (tensor, axis, role) and port.groups == 1:
+        for port in self._by_axis.get((tensor, axis), []):
+            if port.role == role and port.groups == 1:
                 found = port.labels if found is None else np.where(port.labels >= 0, port.labels, found)
         return found
 
@@ -169,24 +183,28 @@ class Wiring:
                 channels = np.where(inside, labels - self._bases[home], NONE)
                 members.setdefault(home, []).append(self._member(port, channels, self._sizes[home]))
                 used.setdefault(home, []).append(channels[inside])
+        names = self._given_names()
         spaces = []
         for number, home in enumerate(sorted(members, key=lambda home: members[home][0].order)):
             own = tuple(members[home])
             size = int(max(channels.max() for channels in used[home])) + 1
-            spaces.append(Space(number, self._named(home) or _name(own), size, own))
+            spaces.append(Space(number, names.get(home) or _name(own), size, own))
         return Flow(spaces, how, traced)
 
-    def _named(self, home: int) -> str:
-        """Name of a space, and of those that were joined to it."""
-        joined = [
-            name
-            for other, name in self._names.items()
-            if self._sizes[other] and self._home[self._canon[self._bases[other]]] == home
-        ]
-        # Two streams that share an embedding are one.
-        kind, _, _ = joined[0].partition(" of ") if joined else ("", "", "")
-        alike = [name for name in joined if name.startswith(f"{kind} of ")]
-        return " and ".join([*alike[:1], *(name.partition(" of ")[2] for name in alike[1:3])])
+    def _given_names(self) -> dict[int, str]:
+        """Names of spaces, and of those that were joined to them, by the number of the space that stands for both."""
+        joined: dict[int, list[str]] = {}
+        for space, name in self._names.items():
+            if self._sizes[space]:
+                root = self.canonical(np.array([self._bases[space]]))[0]
+                joined.setdefault(int(self._home[root]), []).append(name)
+        found = {}
+        for home, names in joined.items():
+            # Two streams that share an embedding are one.
+            kind = names[0].partition(" of ")[0]
+            others = [name.partition(" of ")[2] for name in names[1:] if name.startswith(f"{kind} of ")]
+            found[home] = " and ".join([names[0], *others[:2]])
+        return found
 
     @staticmethod
     def _member(port: Attached, channels: Labels, size: int) -> Member:

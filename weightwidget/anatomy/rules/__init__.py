@@ -13,6 +13,7 @@ from dataclasses import replace
 from weightwidget.anatomy.axes import Axes
 from weightwidget.anatomy.check import check_axes
 from weightwidget.anatomy.found import Found
+from weightwidget.anatomy.layers import ExpertWeights
 from weightwidget.anatomy.rules import attention, dense, norm  # noqa: F401 - registers the rules
 from weightwidget.anatomy.rules.base import LIBRARIES, RULES, ModuleView
 from weightwidget.anatomy.rules.convolution import finish_convolutions, guess_kernel
@@ -119,6 +120,11 @@ def _drop_misfits(source: WeightSource, found: Found) -> None:
                 del found.axes[name]
 
 
+def _first(weight: ExpertWeights) -> str:
+    """Name of the tensor of the first expert."""
+    return weight.path(0) if weight.stacked is None else weight.pattern
+
+
 def _sort(source: WeightSource, found: Found) -> None:
     """Bring layers into the model's order, which is that of their first tensors."""
     place = {name: number for number, name in enumerate(source.tensors)}
@@ -128,5 +134,5 @@ def _sort(source: WeightSource, found: Found) -> None:
             (place.get(blocks.tensor, last) for blocks in (layer.query, layer.key, layer.value) if blocks), default=last
         )
     )
-    found.experts.sort(key=lambda layer: place.get(layer.weights[0].path(0), last) if layer.weights else last)
+    found.experts.sort(key=lambda layer: min((place.get(_first(one), last) for one in layer.weights), default=last))
     found.embeddings.sort(key=lambda table: place.get(table.tensor, last))

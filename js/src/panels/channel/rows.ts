@@ -86,8 +86,13 @@ export function memberRows(state: ChannelState): HTMLElement {
     untracked(renew);
   });
   store.effect(() => {
-    void [state.channel.value, state.standings.value, store.theme.value, state.hover.value];
+    void [state.channel.value, state.standings.value];
     untracked(drawAll);
+  });
+  store.effect(() => {
+    void store.theme.value;
+    // The colours of the theme are there only once the element has it.
+    queueMicrotask(drawAll);
   });
   store.effect(() => {
     const at = state.reveal.value;
