@@ -93,6 +93,15 @@ def test_selecting_forgets_what_belonged_to_the_tensor_before(explorer):
     assert explorer.drawn_axes is None
 
 
+def test_a_view_selects_and_says_where_to_look_at_once(explorer):
+    explorer.window = (1, 3, 0, 5)
+    explorer.set_state({"selected": "fc1.weight", "window": [4, 9, 2, 20]})
+    assert explorer.selected == "fc1.weight"
+    assert explorer.window == (4, 9, 2, 20)
+    explorer.set_state({"selected": "fc2.weight"})
+    assert explorer.window is None
+
+
 def test_modules_can_be_selected(explorer):
     explorer.selected = "fc1"
     explorer.selected = ""
@@ -495,3 +504,14 @@ def await_end_of(before: set[threading.Thread]) -> None:
     while time.monotonic() < end and set(threading.enumerate()) - before:
         time.sleep(0.01)
     assert not set(threading.enumerate()) - before
+
+
+def test_a_closed_explorer_keeps_no_model_alive():
+    model = nn.Linear(3, 2)
+    explorer = WeightExplorer(model).wait()
+    gone = weakref.ref(model)
+    explorer.close()
+    del model
+    gc.collect()
+    assert gone() is None
+    assert not explorer.anatomy.traceable

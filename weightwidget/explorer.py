@@ -172,6 +172,7 @@ class WeightExplorer(anywidget.AnyWidget):
     _follower: threading.Thread | None = None
     _summary: ModelSummary | None = None
     _closed = False
+    _sent_along: frozenset[str] = frozenset()
 
     def __init__(
         self,
@@ -529,11 +530,20 @@ class WeightExplorer(anywidget.AnyWidget):
         except (ValueError, KeyError, TypeError) as error:
             raise t.TraitError(f"{name}: {message_of(error)}") from None
 
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Take what a view has changed, all at once."""
+        self._sent_along = frozenset(sync_data)
+        try:
+            super().set_state(sync_data)
+        finally:
+            self._sent_along = frozenset()
+
     @t.observe("selected")
     def _on_selected(self, _change: object) -> None:
-        # What belongs to the tensor before means nothing in this one.
+        # What belongs to the tensor before means nothing in this one. What a view sends along is meant for this one.
         for trait, value in (("window", None), ("drawn_axes", None), ("index", ())):
-            setattr(self, trait, value)
+            if trait not in self._sent_along:
+                setattr(self, trait, value)
         self._prioritise()
 
     @t.observe("query", "facets")

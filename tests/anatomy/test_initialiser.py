@@ -116,3 +116,11 @@ def test_what_is_not_known_is_left_out():
     assert of(norm, "0.weight") is None
     source = source_of(scores=torch.zeros(8, 9))
     assert initialiser(source, source.tensors["scores"], Anatomy(source)["scores"]) is None
+
+
+def test_a_projection_in_a_bare_state_dict_is_drawn_as_the_rest_of_its_layer():
+    state = nn.LSTM(7, 12, proj_size=5).state_dict()
+    for name in ("weight_ih_l0", "weight_hh_l0", "weight_hr_l0"):
+        found = of(state, name)
+        assert found is not None
+        assert found.size == pytest.approx(1 / math.sqrt(12)), name

@@ -301,3 +301,14 @@ def test_files_beside_a_damaged_configuration_open(tmp_path: Path) -> None:
     anatomy = axes(tmp_path)
     assert isinstance(anatomy, Anatomy)
     assert anatomy.attention == []
+
+
+def test_mixtures_come_in_the_models_order_stacked_or_not() -> None:
+    state = {
+        "layers.0.mlp.router.weight": torch.zeros(4, 8),
+        "layers.0.mlp.experts.up_proj": torch.zeros(4, 12, 8),
+        "layers.0.mlp.experts.down_proj": torch.zeros(4, 8, 12),
+    }
+    for expert in range(4):
+        state[f"layers.1.mlp.experts.{expert}.up_proj.weight"] = torch.zeros(12, 8)
+    assert [layer.path for layer in axes(state).experts] == ["layers.0.mlp", "layers.1.mlp"]

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from weightwidget.detail.circuits import (
     copying_score,
     cosines,
-    inner_product,
     product_eigenvalues,
     product_singular_values,
     stable_rank,
@@ -82,17 +79,6 @@ def test_what_cannot_be_said_is_nan_and_what_does_not_fit_is_refused():
         product_singular_values(normal(3, 8), normal(4, 8))
     with pytest.raises(ValueError, match="another stream"):
         product_eigenvalues(normal(8, 3), normal(3, 9))
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(1, 6), st.integers(1, 12), st.integers(1, 12), st.integers(0, 2**32 - 1))
-def test_inner_products_are_those_of_the_explicit_matrices(size, width, other, seed):
-    rng = np.random.default_rng(seed)
-    a, c = rng.normal(size=(2, size, width))
-    b, d = rng.normal(size=(2, size, other))
-    explicit = float(((a.T @ b) * (c.T @ d)).sum())
-    scale = np.linalg.norm(a.T @ b) * np.linalg.norm(c.T @ d)
-    assert inner_product((a, b), (c, d)) == pytest.approx(explicit, abs=1e-12 * scale)
 
 
 def test_cosines_have_no_value_for_zeros():

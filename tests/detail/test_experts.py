@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.summary.stub import ref_of
 from weightwidget import WeightExplorer
 from weightwidget.detail import experts
 from weightwidget.sources import open_weights
@@ -131,3 +132,22 @@ def test_requests():
             answer(explorer, {"id": "1", "kind": "experts.noise", "paths": ["x"] * 2000})
     finally:
         explorer.close()
+
+
+def test_many_wide_experts_are_read_a_few_bands_at_a_time(monkeypatch):
+    monkeypatch.setattr(experts, "BAND", 64)
+    weights = torch.randn(8, 1, 200)
+    sizes = []
+    block = experts.Matrix.block
+
+    def counted(matrix, *box):
+        found = block(matrix, *box)
+        sizes.append(found.numel())
+        return found
+
+    monkeypatch.setattr(experts.Matrix, "block", counted)
+    found = experts.similarity([ref_of(part) for part in weights])
+    wide = weights.reshape(8, -1).double()
+    unit = wide / wide.norm(dim=1, keepdim=True)
+    np.testing.assert_allclose(found, (unit @ unit.T).numpy(), atol=1e-12)
+    assert max(sizes) * 8 <= 4 * 64

@@ -118,3 +118,10 @@ def test_time_scales_of_extreme_biases():
     assert found[2] == pytest.approx(np.exp(40), rel=1e-6)
     assert found[3] == np.inf
     assert np.isnan(found[4])
+
+
+def test_tiny_eigenvalues_are_sorted_too():
+    matrix = np.diag([1e-15, -4e-15, 2e-15])
+    found = eigenvalues(matrix)
+    assert found.radius == pytest.approx(4e-15)
+    np.testing.assert_allclose(found.values.real, [-4e-15, 2e-15, 1e-15])

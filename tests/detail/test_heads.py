@@ -355,3 +355,23 @@ def test_heads_of_transformers_models_against_their_weights():
                     ("ov", parts["output"] @ parts["value"]),
                 ):
                     assert found[f"{name}_spectral"][number] == pytest.approx(np.linalg.norm(product, 2)), (path, name)
+
+
+def test_the_table_of_two_groups_of_large_heads_is_bounded(monkeypatch):
+    monkeypatch.setattr(detail, "HELD", 400)
+    rng = np.random.default_rng(0)
+    weights = torch.from_numpy(rng.normal(size=(2, 9, 10, 2)))  # heads larger than the stream is wide
+    parts = [[Projection(ref_of(weights[side, head])) for side in (0, 1)] for head in range(9)]
+    tables = []
+    products = detail._products
+
+    def noted(left, right):
+        tables.append(len(left) * len(right) * 100)
+        return products(left, right)
+
+    monkeypatch.setattr(detail, "_products", noted)
+    found = similarities(parts)
+    explicit = np.stack([(a.T @ b).ravel() for a, b in zip(*weights.numpy(), strict=True)])
+    unit = explicit / np.linalg.norm(explicit, axis=1, keepdims=True)
+    np.testing.assert_allclose(found, unit @ unit.T, atol=1e-12)
+    assert max(tables) <= 400

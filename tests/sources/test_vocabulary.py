@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from weightwidget.sources import tokenizers as reading
 from weightwidget.sources.base import WeightFileError
-from weightwidget.sources.tokenizers import TokenStrings, vocabulary_beside, vocabulary_of
+from weightwidget.sources.tokenizers import TokenStrings, vocabulary_of
 from weightwidget.sources.tokentext import readable
 from weightwidget.sources.vocabulary import Vocabulary, resolve
 
@@ -128,7 +129,10 @@ def test_byte_level_spelling_is_recognised():
 
 @pytest.mark.parametrize(
     "content",
-    ["{", "[1, 2]", '{"model": {"vocab": 5}}', '{"a": -1}', '"text"', "null", "[" * 100_000, '{"a": 99999999999}'],
+    [
+        *("{", "[1, 2]", '{"model": {"vocab": 5}}', '{"a": -1}', '"text"', "null", "[" * 100_000, '{"a": 99999999999}'),
+        *('{"model": {"vocab": [[]]}}', '{"model": {"vocab": {}}, "decoder": ' + "[" * 3000 + "]" * 3000 + "}"),
+    ],
 )
 def test_damaged_files(tmp_path, content):
     path = tmp_path / "tokenizer.json"
@@ -158,17 +162,17 @@ def test_a_lone_surrogate_can_be_sent(tmp_path):
 def test_strings_beside_the_weights(tmp_path):
     (tmp_path / "vocab.txt").write_text("a\nb\n", "utf-8")
     for place in (tmp_path, tmp_path / "model.safetensors", str(tmp_path)):
-        found = vocabulary_beside(place)
+        found = TokenStrings(place).vocabulary()
         assert found is not None
         assert found.origin == "vocab.txt"
 
     class Model:
         name_or_path = str(tmp_path)
 
-    assert vocabulary_beside(Model()) is not None
-    assert vocabulary_beside(object()) is None
+    assert TokenStrings(Model()).vocabulary() is not None
+    assert TokenStrings(object()).vocabulary() is None
     Model.name_or_path = "organisation/model"
-    assert vocabulary_beside(Model()) is None
+    assert TokenStrings(Model()).vocabulary() is None
     assert TokenStrings(tmp_path, ["x"]).vocabulary().raw(0) == "x"
 
 
@@ -196,3 +200,23 @@ def test_naming_tokens():
             resolve(text, 6, vocabulary)
     with pytest.raises(ValueError, match="tokenizer"):
         resolve("cat", 6, None)
+
+
+def test_messages_and_memory_are_bounded(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="number") as told:
+        vocabulary_of({"a" * 100_000: -1})
+    assert len(str(told.value)) < 500
+    monkeypatch.setattr(reading, "_MOST", 10)
+    (tmp_path / "vocab.txt").write_text("\n" * 11, "utf-8")
+    with pytest.raises(WeightFileError, match="too many lines"):
+        vocabulary_of(tmp_path)
+
+
+def test_patterns_with_many_stars_take_no_exponential_time():
+    vocabulary = Vocabulary(["-" * 400, "[unused1]", "a]b", "\\d"])
+    # Tried at all places, these would be 400 to the power of 12.
+    assert vocabulary.matching("*-" * 12 + "x") == []
+    assert vocabulary.matching("*-" * 12 + "*") == [0]
+    assert vocabulary.matching("[unused?]") == [1]
+    assert vocabulary.matching("a]*") == [2]
+    assert vocabulary.matching("\\*") == [3]

@@ -105,20 +105,6 @@ def stable_rank(singular_values: Floats) -> float:
     return float(((singular_values / largest) ** 2).sum()) if largest else float("nan")
 
 
-def inner_product(left: tuple[Floats, Floats], right: tuple[Floats, Floats]) -> float:
-    """Frobenius inner product of two circuits, from two products of the heads' size.
-
-    ``<a.T @ b, c.T @ d> = sum((a @ c.T) * (b @ d.T))``.
-
-    Parameters
-    ----------
-    left, right
-        The factors (a, b) and (c, d), each of shape (size, width): of QK (q, k), of OV (o.T, v).
-    """
-    (a, b), (c, d) = left, right
-    return float(((a @ c.T) * (b @ d.T)).sum())
-
-
 def cosines(products: Floats) -> Floats:
     """Cosines from a matrix of inner products; NaN where one of the two is zero.
 

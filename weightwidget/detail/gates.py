@@ -14,8 +14,8 @@ from weightwidget.sources.base import TensorRef
 
 Floats = npt.NDArray[np.float64]
 
-LARGEST = 8192
-"""Units up to which eigenvalues are computed: more would take hours, and gigabytes."""
+LARGEST = 4096
+"""Units up to which eigenvalues are computed: that takes minutes, in which nothing can stop it."""
 
 
 @dataclass(frozen=True, eq=False)

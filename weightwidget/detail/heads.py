@@ -232,7 +232,10 @@ def _factors(parts: Sequence[Projection], outputs: bool) -> tuple[Floats, ...]:
 
 
 def _products(left: list[tuple[Floats, ...]], right: list[tuple[Floats, ...]]) -> Floats:
-    """Inner products of each of some heads with each of some others."""
+    """Inner products of each of some heads with each of some others.
+
+    Of circuits ``<a.T @ b, c.T @ d> = sum((a @ c.T) * (b @ d.T))``: products of the heads' size.
+    """
     if len(left[0]) == 1:
         flat = [torch.from_numpy(np.stack([one[0].ravel() for one in group])) for group in (left, right)]
         found: Floats = (flat[0] @ flat[1].T).numpy()

@@ -94,22 +94,6 @@ def vocabulary_of(obj: Any) -> Vocabulary:
     return _from_tokenizer(obj)
 
 
-def vocabulary_beside(obj: Any) -> Vocabulary | None:
-    """The strings of tokens from a file in the folder of the weights, None if there is none.
-
-    Parameters
-    ----------
-    obj
-        What the explorer was given: a path to weights, or a model that was loaded from a local folder.
-
-    Raises
-    ------
-    WeightFileError
-        If there is one that cannot be parsed.
-    """
-    return _in_folder(_folder_of(obj))
-
-
 def _folder_of(obj: Any) -> Path | None:
     """The folder of a path, or the one that transformers loaded a model from."""
     if isinstance(obj, (str, os.PathLike)):
