@@ -12,8 +12,9 @@ from safetensors.torch import load_file
 
 from weightwidget import open_weights
 from weightwidget.anatomy.anatomy import Anatomy
-from weightwidget.anatomy.flow import Flow, links, trace
+from weightwidget.anatomy.flow import Flow, links
 from weightwidget.anatomy.flow.numbers import SpaceNumbers, partners, space_numbers, unusual
+from weightwidget.anatomy.tracing import trace
 from weightwidget.detail.channel import standing
 
 GIANT = "encoder.layer.0.output.dense.weight"

@@ -16,7 +16,7 @@ from torch import nn
 from tests.anatomy.flow_models import LIBRARY, OWN, library_model
 from weightwidget import open_weights
 from weightwidget.anatomy.anatomy import Anatomy
-from weightwidget.anatomy.flow import Flow, Space, links, trace
+from weightwidget.anatomy.flow import Flow, Space, links
 
 
 def outputs(model: nn.Module, given: Any) -> torch.Tensor:
@@ -160,7 +160,7 @@ def test_traced_links(name):
     made, example = OWN[name]
     model, anatomy = ready(made)
     given = example()
-    flow = trace(model, given, source=anatomy.source, anatomy=anatomy)
+    flow = anatomy.trace(model, given)
     assert flow.traced
     assert all(member.certain for space in inner(flow) for member in space.members)
     check(model, given, flow, inner(flow), anatomy)
@@ -170,7 +170,7 @@ def test_traced_links(name):
 def test_traced_links_of_transformers_models(name):
     model, given = library_model(name)
     model, anatomy = ready(lambda: model)
-    flow = trace(model, given, source=anatomy.source, anatomy=anatomy)
+    flow = anatomy.trace(model, given)
     spaces = [space for space in inner(flow) if not rotates(space, anatomy)]
     check(model, given, flow, spaces, anatomy)
     # What is not tied together is not left alone: nearly all weights are in spaces that are written and read.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,8 @@ from tests.anatomy.flow_models import OWN, Branches, FlattenedCNN, HandMade
 from tests.fixtures import SmallLSTM, SmallTransformer
 from weightwidget import WeightExplorer, open_weights
 from weightwidget.anatomy.anatomy import Anatomy
-from weightwidget.anatomy.flow import TraceError, trace
+from weightwidget.anatomy.flow import TraceError
+from weightwidget.anatomy.tracing import trace
 
 
 def links_of(flow) -> list[list[tuple[str, int, str, tuple[int, ...] | None]]]:
@@ -219,3 +222,21 @@ def test_files_have_no_code_to_trace():
     with pytest.raises(TraceError, match="no live model"):
         anatomy.trace()
     source.close()
+
+
+class Draws(nn.Module):
+    """Draws random numbers of Python and NumPy, as stochastic depth does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(5, 7), nn.Linear(7, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        drawn = random.random() + np.random.random()  # noqa: NPY002
+        return self.second(self.first(x)) + drawn
+
+
+def test_random_numbers_are_left_alone():
+    before = random.getstate(), np.random.get_state()[2]  # noqa: NPY002
+    assert trace(Draws(), torch.zeros(2, 5)).space("first.weight", 0) is not None
+    assert (random.getstate(), np.random.get_state()[2]) == before  # noqa: NPY002

@@ -182,3 +182,14 @@ def test_without_a_kernel(open_explorer, net):
     expected = [[expert.up_proj.weight.std(correction=0).item() for expert in layer.experts] for layer in net.layers]
     np.testing.assert_allclose(table(page, grid(page)), expected, rtol=1e-5)
     expect(view(page)).to_contain_text("No kernel answers")
+
+
+def test_experts_that_cannot_be_read_are_not_waited_for(open_explorer):
+    with torch.device("meta"):
+        model = Model()
+    page, _ = open_explorer(model, view="experts")
+    standouts = page.root.get_by_label("what stands out")
+    expect(standouts).to_contain_text("meta device")
+    expect(standouts).not_to_contain_text("unlike the others")
+    expect(page.root.locator(".ww-exp-progress")).to_be_hidden()
+    page.check()

@@ -5,16 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from weightwidget.anatomy.axes import Axes, unknown_axes
 from weightwidget.anatomy.check import check_axes, read_axes, what_of
+from weightwidget.anatomy.flow import Flow, TraceError, links, trace
 from weightwidget.anatomy.layers import AttentionLayer, EmbeddingTable, ExpertLayer, RecurrentLayer
 from weightwidget.anatomy.rules import find
 from weightwidget.sources.base import TensorRef, WeightSource
-
-if TYPE_CHECKING:
-    from weightwidget.anatomy.flow import Flow
 
 
 class Anatomy(Mapping[str, Axes]):
@@ -103,8 +101,6 @@ class Anatomy(Mapping[str, Axes]):
             return self._traced
         known = self._flow
         if known is None or known[0] != self.version:
-            from weightwidget.anatomy.flow import links  # it imports this module
-
             known = self._flow = self.version, links(self._source, self)
         return known[1]
 
@@ -126,12 +122,10 @@ class Anatomy(Mapping[str, Axes]):
         weightwidget.anatomy.flow.TraceError
             If there is no live model, or its code cannot be run so; the message says why.
         """
-        from weightwidget.anatomy.flow import TraceError, trace
-
         model = self.model if model is None else model
         if model is None:
             raise TraceError("there is no live model to trace, only weights: pass one, anatomy.trace(model)")
-        traced = trace(model, example, source=self._source, anatomy=self)
+        traced = trace(model, example, self._source, self)
         self._traced = traced
         return traced
 

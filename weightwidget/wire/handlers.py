@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 WORKERS = 2
 """Threads that answer requests. Two, so that a long histogram does not hold up the heatmap's tiles."""
 
+SLOW_WORKERS = 2
+"""Threads for the slow kinds. Two, so that a full spectrum does not hold up everything else that takes long."""
+
 ANSWERS: tuple[ModuleType, ...] = (
     *(heatmap, histogram, records, filters, gates),
     *(heads, tokens, experts, channel, spectrum),
@@ -39,7 +42,7 @@ ANSWERS: tuple[ModuleType, ...] = (
 HANDLERS: dict[str, Handler] = {kind: handler for module in ANSWERS for kind, handler in module.HANDLERS.items()}
 
 SLOW: frozenset[str] = frozenset(kind for module in ANSWERS for kind in getattr(module, "SLOW", ()))
-"""Kinds of request that have a thread of their own, so that they do not hold up the others."""
+"""Kinds of request that have threads of their own, so that they do not hold up the others."""
 
 
 class Handlers:
@@ -57,7 +60,7 @@ class Handlers:
         self._weights = weights
         self._send = send
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="weightwidget-request")
-        self._slow_pool = ThreadPoolExecutor(1, thread_name_prefix="weightwidget-slow-request")
+        self._slow_pool = ThreadPoolExecutor(SLOW_WORKERS, thread_name_prefix="weightwidget-slow-request")
         self._running: dict[str, threading.Event] = {}
 
     def receive(self, message: Any) -> None:

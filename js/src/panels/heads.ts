@@ -221,7 +221,7 @@ function gridNote(state: HeadsState, key: { readonly value: string }): HTMLEleme
       parts.push(`${failed[0]?.[0] || "model"}: ${failed[0]?.[1]}${more}`);
     }
     if (guesses.size > 0) parts.push(`Not certain: ${[...guesses].slice(0, 2).join("; ")}.`);
-    if (key.value === "copying" && !rough) {
+    if (key.value === "copying" && !rough && failed.length < all.length) {
       parts.push("Positive: the head writes back what it reads; negative: it takes that away.");
     }
     note.dataset.tone = failed.length > 0 ? "error" : "";

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from weightwidget.anatomy.anatomy import Anatomy
+from typing import TYPE_CHECKING
+
 from weightwidget.anatomy.flow.order import attach_outputs, attach_rest, link_in_order, link_sequential
 from weightwidget.anatomy.flow.ports import layers_of
 from weightwidget.anatomy.flow.residual import attach_streams
 from weightwidget.anatomy.flow.spaces import Flow
 from weightwidget.anatomy.flow.wiring import Wiring, tied_names
 from weightwidget.sources.base import WeightSource
+
+if TYPE_CHECKING:
+    from weightwidget.anatomy.anatomy import Anatomy
 
 
 def links(source: WeightSource, anatomy: Anatomy) -> Flow:

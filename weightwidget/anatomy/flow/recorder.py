@@ -6,18 +6,20 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from weightwidget.anatomy.anatomy import Anatomy
 from weightwidget.anatomy.flow.calls import Call
 from weightwidget.anatomy.flow.spaces import Labels, Role
 from weightwidget.anatomy.flow.wiring import NONE, Wiring, tied_names
 from weightwidget.sources.base import WeightSource
+
+if TYPE_CHECKING:
+    from weightwidget.anatomy.anatomy import Anatomy
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +50,12 @@ class WeightView:
     axes: tuple[tuple[int, int] | None, ...]
 
 
+RuleFor: TypeAlias = "Callable[[Callable[..., Any]], Callable[[Recorder, Call], None] | None]"
+"""Gives the rule of an operation, None if nothing is known of it."""
+
+
 class Recorder(TorchFunctionMode):
-    """Sees every call of PyTorch, and asks the rules of `weightwidget.anatomy.flow.operations` what it does to labels.
+    """Sees every call of PyTorch, and asks the rules what it does to labels.
 
     Parameters
     ----------
@@ -57,6 +63,8 @@ class Recorder(TorchFunctionMode):
         The copy without weights.
     source, anatomy
         The weights that it is a copy of.
+    rule_for
+        As `weightwidget.anatomy.flow.operations.rule_for`.
 
     Attributes
     ----------
@@ -72,7 +80,7 @@ class Recorder(TorchFunctionMode):
 
     nothing: Labels = np.empty(0, np.int64)
 
-    def __init__(self, model: nn.Module, source: WeightSource, anatomy: Anatomy) -> None:
+    def __init__(self, model: nn.Module, source: WeightSource, anatomy: Anatomy, rule_for: RuleFor) -> None:
         super().__init__()
         self.source, self.anatomy = source, anatomy
         self.wiring = Wiring(tied_names(source))
@@ -80,6 +88,7 @@ class Recorder(TorchFunctionMode):
         self.fallback = {name: float(place) for place, name in enumerate(source.tensors)}
         self.modules: set[str] = set()
         self._model = model
+        self._rule_for = rule_for
         self._names: dict[int, list[str]] = {}
         self._path = [""]
         # Tensors are kept, so that their ids stay theirs: they have no values, and take no room.
@@ -118,12 +127,10 @@ class Recorder(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Run a call, then find the labels of what it gave."""
-        from weightwidget.anatomy.flow.operations import rule_for
-
         args, kwargs = _on_meta(args), {name: _device(value, name) for name, value in (kwargs or {}).items()}
         if getattr(func, "__name__", "") in ("cuda", "cpu", "xpu") and args and isinstance(args[0], torch.Tensor):
             return args[0]
-        rule = rule_for(func)
+        rule = self._rule_for(func)
         out = func(*args, **kwargs)
         if rule is not None:
             try:

@@ -10,16 +10,19 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from weightwidget.anatomy.anatomy import Anatomy
 from weightwidget.anatomy.flow.attention import attach_heads
 from weightwidget.anatomy.flow.ports import Layer, Orders, Port, read, write
 from weightwidget.anatomy.flow.sorting import in_network_order
 from weightwidget.anatomy.flow.spaces import Labels
 from weightwidget.anatomy.flow.wiring import Wiring
 from weightwidget.sources.base import WeightSource
+
+if TYPE_CHECKING:
+    from weightwidget.anatomy.anatomy import Anatomy
 
 KNOWN = re.compile(
     r"TransformerEncoderLayer|TransformerDecoderLayer"

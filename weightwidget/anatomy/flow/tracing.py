@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 
-from weightwidget.anatomy.anatomy import Anatomy
 from weightwidget.anatomy.flow.attention import attach_heads
 from weightwidget.anatomy.flow.copying import TraceError, on_meta, without_weights
 from weightwidget.anatomy.flow.examples import Call, guessed_inputs
+from weightwidget.anatomy.flow.operations import rule_for
 from weightwidget.anatomy.flow.order import attach_outputs, attach_rest
 from weightwidget.anatomy.flow.ports import layers_of
 from weightwidget.anatomy.flow.recorder import Recorder
@@ -21,15 +24,35 @@ from weightwidget.anatomy.flow.spaces import Flow
 from weightwidget.anatomy.flow.wiring import Wiring
 from weightwidget.sources.base import WeightSource
 
+if TYPE_CHECKING:
+    from weightwidget.anatomy.anatomy import Anatomy
+
 log = logging.getLogger(__name__)
 
 TRIES = 24
 """Inputs that are tried where none is given."""
 
 
-def trace(
-    model: Any, example: Any = None, *, source: WeightSource | None = None, anatomy: Anatomy | None = None
-) -> Flow:
+def runnable(model: Any, example: Any = None) -> tuple[nn.Module, Call | None]:
+    """The module to run, and what to call it with; None if inputs are to be guessed.
+
+    Raises
+    ------
+    TraceError
+        If it is nothing that can be run.
+    """
+    call = None if example is None else _call_of(example)
+    if isinstance(model, torch.export.ExportedProgram):
+        if call is None and model.example_inputs is not None:
+            args, kwargs = model.example_inputs
+            call = tuple(args), dict(kwargs)
+        model = model.module()
+    if not isinstance(model, nn.Module):
+        raise TraceError(f"only a torch.nn.Module or an ExportedProgram can be traced, not {type(model).__name__}")
+    return model, call
+
+
+def trace(model: Any, example: Any, source: WeightSource, anatomy: Anatomy) -> Flow:
     """Find how channels pass through a model by running its code.
 
     What runs is ``forward``, once, of a copy whose tensors lie on PyTorch's meta device: they have shapes and no
@@ -46,7 +69,7 @@ def trace(
         What ``forward`` takes: a tensor, a tuple of positional or a dict of keyword arguments. Only types and shapes
         count. By default token ids or images of usual sizes are tried, as the first layer suggests.
     source, anatomy
-        The weights and the meaning of their axes, if they are known already.
+        The model's weights, and the meaning of their axes.
 
     Returns
     -------
@@ -58,32 +81,14 @@ def trace(
     TraceError
         If the code cannot be run so; the message says why and what to do.
     """
-    if isinstance(model, torch.export.ExportedProgram):
-        if example is None and model.example_inputs is not None:
-            args, kwargs = model.example_inputs
-            call: Call | None = (tuple(args), dict(kwargs))
-        else:
-            call = None
-        model = model.module()
-    else:
-        call = None
-    if not isinstance(model, nn.Module):
-        raise TraceError(f"only a torch.nn.Module or an ExportedProgram can be traced, not {type(model).__name__}")
-    if source is None:
-        from weightwidget.sources import open_weights
-
-        source = open_weights(model)
-    if anatomy is None:
-        anatomy = Anatomy(source)
+    model, call = runnable(model, example)
     empty = without_weights(model)
-    if example is not None:
-        call = _call_of(example)
     failed: list[str] = []
     for (args, kwargs), what in _calls(empty, call):
-        recorder = Recorder(empty, source, anatomy)
+        recorder = Recorder(empty, source, anatomy, rule_for)
         attach_heads(anatomy.attention, source, recorder.wiring, recorder.fallback)
         try:
-            with recorder.listening():
+            with random_numbers_kept(), recorder.listening():
                 empty(*on_meta(args), **on_meta(kwargs))
         except Exception as error:  # the model's own code: anything may go wrong in it
             log.debug("tracing with %s failed", what, exc_info=True)
@@ -101,6 +106,17 @@ def trace(
         f"forward of {type(model).__name__} could not be run on a copy without weights ({advice}). "
         + (f"First failure {failed[0]}" if failed else "No input could be guessed.")
     )
+
+
+@contextmanager
+def random_numbers_kept() -> Iterator[None]:
+    """Put Python's and NumPy's global generators back where they were; on the meta device torch draws nothing."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global one is what forward may draw from
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
 
 
 def _calls(model: nn.Module, call: Call | None) -> Iterator[tuple[Call, str]]:

@@ -217,7 +217,10 @@ export function standoutList(state: ExpertState, labels: () => readonly string[]
         ? h(
             "p",
             { class: "ww-note" },
-            waiting ? "looking …" : `No expert's ${role} is unlike the others of its layer.`,
+            // What could not be read is not all right.
+            waiting
+              ? "looking …"
+              : state.problem.value || `No expert's ${role} is unlike the others of its layer.`,
           )
         : "",
     );

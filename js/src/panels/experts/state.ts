@@ -56,6 +56,7 @@ export function expertState(store: Store, shown: ReadonlySignal<boolean>): Exper
   const stopped = signal(false);
   const problem = signal("");
   const results = signal<ReadonlyMap<string, Float64Array | Router>>(new Map());
+  const failed = signal<ReadonlySet<string>>(new Set());
   const inner = signal(0);
 
   const at = computed(() => {
@@ -136,7 +137,9 @@ export function expertState(store: Store, shown: ReadonlySignal<boolean>): Exper
   let running: { key: string; abort: AbortController } | null = null;
   const pump = (): void => {
     if (running || !shown.peek() || stopped.peek() || store.lifetime.aborted) return;
-    const job = wanted.peek().find((one) => !results.peek().has(keyOf(one)) && !failed.has(keyOf(one)));
+    const job = wanted
+      .peek()
+      .find((one) => !results.peek().has(keyOf(one)) && !failed.peek().has(keyOf(one)));
     const one = job && layers.peek()[job.layer];
     if (!job || !one) return;
     const key = keyOf(job);
@@ -152,8 +155,10 @@ export function expertState(store: Store, shown: ReadonlySignal<boolean>): Exper
       })
       .catch((reason: unknown) => {
         if (reason instanceof RequestCancelled) return;
-        failed.add(key);
-        problem.value = reason instanceof Error ? reason.message : String(reason);
+        batch(() => {
+          failed.value = new Set(failed.peek()).add(key);
+          problem.value = reason instanceof Error ? reason.message : String(reason);
+        });
       })
       .finally(() => {
         if (running?.key !== key) return;
@@ -161,7 +166,6 @@ export function expertState(store: Store, shown: ReadonlySignal<boolean>): Exper
         pump();
       });
   };
-  const failed = new Set<string>();
   const stop = (): void => {
     running?.abort.abort();
     running = null;
@@ -171,7 +175,7 @@ export function expertState(store: Store, shown: ReadonlySignal<boolean>): Exper
     untracked(() =>
       batch(() => {
         stop();
-        failed.clear();
+        failed.value = new Set();
         problem.value = "";
         results.value = new Map();
       }),
@@ -190,7 +194,7 @@ export function expertState(store: Store, shown: ReadonlySignal<boolean>): Exper
   store.lifetime.addEventListener("abort", stop);
 
   const progress = computed(() => {
-    const jobs = wanted.value.filter((job) => !failed.has(keyOf(job)));
+    const jobs = wanted.value.filter((job) => !failed.value.has(keyOf(job)));
     const done = jobs.filter((job) => results.value.has(keyOf(job))).length;
     if (done === jobs.length || !shown.value || model.kernel.value === "gone") return null;
     return Math.min(1, (done + inner.value) / jobs.length);
