@@ -226,7 +226,7 @@ function cardSection(
       error || (known && gone && known.origin === "overview" ? offlineText(known.gates) : "");
     note.hidden = note.textContent === "";
   });
-  return h("section", { class: "ww-gates-section ww-gates-cards", "aria-label": "gates" }, grid, note);
+  return h("section", { class: "ww-gates-section ww-gates-cards", "aria-label": "gate by gate" }, grid, note);
 }
 
 function offlineText(

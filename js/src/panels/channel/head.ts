@@ -117,15 +117,17 @@ function linksLine(state: ChannelState): HTMLElement {
     const data = state.space.value;
     const choices = state.choices.value;
     const guesses = data ? data.members.filter((member) => !member.certain).length : 0;
+    const many = data?.members.length ?? 0;
+    const tensors = many === 1 ? "1 tensor" : `${many} tensors`;
+    const how =
+      guesses > 0
+        ? `${guesses} of the links guessed, marked `
+        : choices?.traced
+          ? "links seen in a run of forward"
+          : "all links certain";
     text.replaceChildren(
-      data === null
-        ? ""
-        : guesses === 0
-          ? choices?.traced
-            ? `${data.members.length} tensors, links seen in a run of forward`
-            : `${data.members.length} tensors, all links certain`
-          : `${data.members.length} tensors, ${guesses} of the links guessed: `,
-      guesses > 0 ? h("span", { class: "ww-ch-guess" }, "?") : "",
+      data === null ? "" : many === 1 ? `${tensors}: nothing is linked to it` : `${tensors}, ${how}`,
+      many > 1 && guesses > 0 ? h("span", { class: "ww-ch-guess" }, "?") : "",
     );
     text.title = choices ? `Links ${choices.how}` : "";
     trace.hidden = !choices?.traceable || choices.traced || data === null;
