@@ -329,3 +329,8 @@ def test_nothing_is_cut_off(open_explorer, net, width):
         assert box["width"] > 200
         assert box["x"] >= wide["x"]
         assert box["x"] + box["width"] <= wide["x"] + wide["width"] + 1
+
+
+def test_a_tensor_without_values_says_why(open_explorer):
+    page, _ = open_explorer(nn.Linear(30, 20, device="meta"), selected="weight", view="spectrum")
+    expect(page.root.locator(".ww-sp-problem")).to_contain_text("meta device")

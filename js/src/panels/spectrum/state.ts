@@ -215,7 +215,8 @@ export function spectrumState(store: Store, shown: ReadonlySignal<boolean>): Spe
     hovered,
     problem: computed(() => {
       const drawn = matrix.value;
-      if (!drawn) return "";
+      // What could not be read has no matrix to be drawn, but a reason.
+      if (!drawn) return overview.value.error(store.selectedRow.value);
       if (drawn.rows * drawn.cols === 0) return "There are no weights.";
       const failed = progress.top.value;
       return failed.state === "failed" ? failed.message : "";
