@@ -1,6 +1,7 @@
 /** Asks the kernel for what is known of blocks, a few at a time, and keeps it until the weights change. */
 
 import { computed, effect, type ReadonlySignal, signal, untracked } from "@preact/signals-core";
+import { copied } from "../buffers";
 import { type Model, RequestCancelled, RequestFailed } from "../model";
 import type { LocalHistogram, Overview } from "../overview";
 import type { RecordDetail, Reply } from "../protocol";
@@ -215,11 +216,11 @@ export function unpack(reply: Reply<"records">, level: Level): BlockRecord[] {
   const { columns, errors, shapes, bins = 0, log_bins = 0, thumbnails, profiles } = reply;
   const [numbers, histograms, logHistograms, pictures, norms] = reply.buffers;
   if (!numbers) throw new Error("the kernel sent records without numbers");
-  const statistics = new Float64Array(copy(numbers));
-  const local = histograms && new Float64Array(copy(histograms));
-  const log = logHistograms && new Float64Array(copy(logHistograms));
-  const cells = pictures && new Float32Array(copy(pictures));
-  const edges = norms && new Float32Array(copy(norms));
+  const statistics = new Float64Array(copied(numbers));
+  const local = histograms && new Float64Array(copied(histograms));
+  const log = logHistograms && new Float64Array(copied(logHistograms));
+  const cells = pictures && new Float32Array(copied(pictures));
+  const edges = norms && new Float32Array(copied(norms));
   let cell = 0;
   let edge = 0;
   return shapes.map((_, i) => {
@@ -254,9 +255,4 @@ function histogramAt(all: Float64Array, i: number, bins: number): LocalHistogram
     below: below as number,
     above: above as number,
   };
-}
-
-/** Buffers of messages may start anywhere, arrays of floats must not. */
-function copy(view: DataView): ArrayBuffer {
-  return view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) as ArrayBuffer;
 }

@@ -1,7 +1,7 @@
 /** What the kernel tells of a channel space, unpacked. */
 
+import { doubles, floats } from "../../buffers";
 import type { ChannelMember, Reply, UnusualChannel } from "../../protocol";
-import { floats } from "../heatmap/norms";
 
 /** How a number is distributed over the channels. */
 export interface Spread {
@@ -53,12 +53,6 @@ export interface Standing {
   readonly below: number;
   /** Robust standard deviations from the median. */
   readonly deviation: number;
-}
-
-export function doubles(view: DataView): Float64Array {
-  return new Float64Array(
-    view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) as ArrayBuffer,
-  );
 }
 
 export function unpackSpace(reply: Reply<"channel_space">): SpaceData {

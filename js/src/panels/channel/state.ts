@@ -2,10 +2,11 @@
 
 import { batch, type ReadonlySignal, type Signal, signal, untracked } from "@preact/signals-core";
 import { SEPARATOR } from "../../anatomy";
+import { doubles } from "../../buffers";
 import { RequestCancelled } from "../../model";
 import type { Reply } from "../../protocol";
 import type { Store } from "../../store";
-import { doubles, type SpaceData, type Standing, unpackNumbers, unpackSpace } from "./data";
+import { type SpaceData, type Standing, unpackNumbers, unpackSpace } from "./data";
 
 export type Choices = Reply<"channel">;
 

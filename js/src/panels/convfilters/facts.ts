@@ -1,6 +1,7 @@
 /** What is asked of the kernel for a whole layer, and for the filter that is looked at. */
 
 import { computed, type ReadonlySignal, type Signal, signal, untracked } from "@preact/signals-core";
+import { copied, doubles } from "../../buffers";
 import { RequestCancelled } from "../../model";
 import type { Reply, RequestKind, Requests } from "../../protocol";
 import type { Store } from "../../store";
@@ -107,7 +108,7 @@ export function unpackFrequencies(reply: Reply<"filter_frequencies">): Frequenci
 }
 
 export function unpackSimilarity(reply: Reply<"filter_similarity">): Similarity {
-  const [copyOf, cosine, order] = reply.buffers.map(bytes);
+  const [copyOf, cosine, order] = reply.buffers.map(copied);
   if (!copyOf || !cosine || !order) throw new Error("the kernel sent no order of the filters");
   return { copyOf: new Int32Array(copyOf), cosine: new Float32Array(cosine), order: new Int32Array(order) };
 }
@@ -132,13 +133,4 @@ export function bestNorms(
     return weights ? weights.norms() : overviewNorms(store.overview.value, shown.row, shown.layout);
   });
   return computed(() => exact.value ?? rough.value);
-}
-
-function bytes(view: DataView): ArrayBuffer {
-  // A copy: buffers of messages may start anywhere, arrays of numbers must not.
-  return view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) as ArrayBuffer;
-}
-
-function doubles(view: DataView): Float64Array {
-  return new Float64Array(bytes(view));
 }

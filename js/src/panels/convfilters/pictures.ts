@@ -1,10 +1,10 @@
 /** Pictures of filters, fetched by stretches as they come into view. */
 
 import { type ReadonlySignal, signal } from "@preact/signals-core";
+import { floats } from "../../buffers";
 import { RequestCancelled } from "../../model";
 import type { FilterMode } from "../../protocol";
 import type { Store } from "../../store";
-import { floats } from "../heatmap/norms";
 import type { Layer } from "./layer";
 import { kernelSize } from "./layout";
 import type { LocalWeights } from "./local";

@@ -2,10 +2,10 @@
 
 import { batch, computed, type ReadonlySignal, type Signal, signal, untracked } from "@preact/signals-core";
 import type { ExpertLayer } from "../../anatomy";
+import { doubles } from "../../buffers";
 import { RequestCancelled } from "../../model";
 import type { Overview } from "../../overview";
 import type { Store } from "../../store";
-import { doubles } from "../tokens/buffers";
 import { weightChanges } from "../tokens/generation";
 import { expertAt, inLayer, noiseWork, pathsOf, ROUTER, rolesOf, shapeOf } from "./layers";
 

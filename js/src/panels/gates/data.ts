@@ -2,6 +2,7 @@
 
 import { computed, type ReadonlySignal, signal } from "@preact/signals-core";
 import type { RecurrentLayer } from "../../anatomy";
+import { doubles, floats } from "../../buffers";
 import { RequestCancelled } from "../../model";
 import type { Overview, Thumbnail } from "../../overview";
 import type { Reply } from "../../protocol";
@@ -214,7 +215,7 @@ function unpack(key: string, layer: RecurrentLayer, reply: Reply<"gates">): Laye
       ...{ min: min as number, max: max as number, q01: q01 as number, q99: q99 as number },
       nonfinite: nonfinite as number,
       counts: part(histograms, number, bins + 2),
-      picture: { height, width, data: singles(pictures[number]) },
+      picture: { height, width, data: floats(pictures[number]) },
     };
   };
   const sides = [layer.input_bias, layer.recurrent_bias].map((row) => row !== null);
@@ -327,14 +328,4 @@ function limitOf(pictures: (Thumbnail | null)[]): number {
   }
   sizes.sort((a, b) => a - b);
   return sizes[Math.floor(0.98 * (sizes.length - 1))] || sizes.at(-1) || Number.NaN;
-}
-
-function doubles(view: DataView | undefined): Float64Array {
-  if (!view) throw new Error("the kernel sent too little");
-  return new Float64Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
-}
-
-function singles(view: DataView | undefined): Float32Array {
-  if (!view) throw new Error("the kernel sent too little");
-  return new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
 }

@@ -2,9 +2,10 @@
 
 import { type ReadonlySignal, signal, untracked } from "@preact/signals-core";
 import type { AttentionLayer } from "../../anatomy";
+import { doubles } from "../../buffers";
 import { type Model, RequestCancelled } from "../../model";
 import type { Store } from "../../store";
-import { doubles, messageOf } from "./reply";
+import { messageOf } from "./reply";
 
 /** By name, one number for each head of a layer. */
 export type Measures = ReadonlyMap<string, Float64Array>;

@@ -2,12 +2,13 @@
 
 import { computed, type ReadonlySignal, type Signal, signal, untracked } from "@preact/signals-core";
 import { type AttentionLayer, PROJECTIONS } from "../../anatomy";
+import { doubles, floats } from "../../buffers";
 import { RequestCancelled } from "../../model";
 import type { HeadPart, Reply } from "../../protocol";
 import type { Store } from "../../store";
 import { headPath, inside, type Place, placeOf } from "./layers";
 import { type Measured, measuring } from "./measures";
-import { doubles, floats, messageOf } from "./reply";
+import { messageOf } from "./reply";
 
 /** What was asked of the kernel: the answer, or why there is none. */
 export interface Answer<T> {

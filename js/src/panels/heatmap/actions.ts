@@ -1,9 +1,9 @@
 /** Taking away what is seen: as text, as a picture. */
 
+import { floats } from "../../buffers";
 import { copyText } from "../../draw/dom";
 import { TILE_SIZE } from "../../protocol";
 import { isHeld, shortestFloat32 } from "./exact";
-import { floats } from "./norms";
 import type { HeatmapState } from "./state";
 import { extent, tilesIn } from "./tilecache";
 import { visibleWindow } from "./viewport";

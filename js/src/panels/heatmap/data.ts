@@ -1,11 +1,12 @@
 /** What is fetched for the drawn matrix: its tiles and its norms. Dropped when the weights change. */
 
 import { computed, type ReadonlySignal, signal, untracked } from "@preact/signals-core";
+import { floats } from "../../buffers";
 import { RequestCancelled } from "../../model";
 import type { Aggregate } from "../../protocol";
 import type { Store } from "../../store";
 import type { MatrixInfo } from "./matrix";
-import { floats, type NormProfile, ofKernel, ofOverview } from "./norms";
+import { type NormProfile, ofKernel, ofOverview } from "./norms";
 import { type FetchTile, TileCache } from "./tilecache";
 
 export interface HeatmapData {

@@ -1,5 +1,6 @@
 /** L2 norms of rows and columns: from the kernel in full, from the overview in as many steps as it has. */
 
+import { floats } from "../../buffers";
 import type { Profiles } from "../../overview";
 import type { Reply } from "../../protocol";
 import type { MatrixInfo } from "./matrix";
@@ -14,13 +15,6 @@ export interface Norms {
 export interface NormProfile {
   readonly rows: Norms;
   readonly cols: Norms;
-}
-
-export function floats(view: DataView): Float32Array {
-  // A copy: buffers of messages may start anywhere, arrays of floats must not.
-  return new Float32Array(
-    view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) as ArrayBuffer,
-  );
 }
 
 function norms(values: Float32Array, step: number): Norms {

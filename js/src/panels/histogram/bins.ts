@@ -1,5 +1,6 @@
 /** The numbers of a histogram, from the kernel or from the overview, and what can be read off them. Pure. */
 
+import { doubles } from "../../buffers";
 import { formatExact } from "../../draw/format";
 import type { Range } from "../../model";
 import type { Overview } from "../../overview";
@@ -102,10 +103,7 @@ export function placeable(overview: Overview, row: number, scale: Scale): number
 export function fromReply(reply: Reply<"histogram">, scale: Scale, total: number): Bins {
   const buffer = reply.buffers[0];
   if (!buffer) throw new Error("the kernel's histogram came without counts");
-  // A copy: the buffer need not start at a multiple of eight.
-  const counts = new Float64Array(
-    buffer.buffer.slice(buffer.byteOffset, buffer.byteOffset + buffer.byteLength) as ArrayBuffer,
-  );
+  const counts = doubles(buffer);
   const [low, high] = reply.range;
   const step = (high - low) / counts.length;
   const edges = Float64Array.from({ length: counts.length + 1 }, (_, i) => low + i * step);

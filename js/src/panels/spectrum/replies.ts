@@ -1,5 +1,6 @@
 /** What the kernel sends of a spectrum, unpacked. */
 
+import { doubles, floats, integers } from "../../buffers";
 import { NUMBERS, type NumberName, type Reply } from "../../protocol";
 
 /** A singular vector along its side of the matrix. */
@@ -65,16 +66,6 @@ export interface Full {
   readonly law: Law | null;
 }
 
-// Copies: buffers of messages may start anywhere, arrays of numbers must not.
-function plain(view: DataView | undefined): ArrayBuffer {
-  if (!view) throw new Error("the kernel sent too little of a spectrum");
-  return view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) as ArrayBuffer;
-}
-
-export function doubles(view: DataView | undefined): Float64Array {
-  return new Float64Array(plain(view));
-}
-
 export function readTop(reply: Reply<"spectrum.top">): Top {
   const [values, errors, participation, left, right, leftAt, rightAt, leftMost, rightMost, ranks, init] =
     reply.buffers;
@@ -88,9 +79,9 @@ export function readTop(reply: Reply<"spectrum.top">): Top {
     at: DataView | undefined,
     most: DataView | undefined,
   ): Vector[] => {
-    const all = new Float32Array(plain(profiles));
-    const places = new Int32Array(plain(at));
-    const elements = new Float32Array(plain(most));
+    const all = floats(profiles);
+    const places = integers(at);
+    const elements = floats(most);
     const steps = reply.steps[side] as number;
     const largest = count ? places.length / count : 0;
     return Array.from({ length: count }, (_, k) => ({

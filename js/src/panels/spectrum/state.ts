@@ -2,11 +2,12 @@
 
 import { batch, computed, type ReadonlySignal, type Signal, signal, untracked } from "@preact/signals-core";
 import type { Axes } from "../../anatomy";
+import { doubles } from "../../buffers";
 import { RequestCancelled, RequestFailed } from "../../model";
 import type { Store } from "../../store";
 import { weightGeneration } from "../heatmap/data";
 import { drawnMatrix, type MatrixInfo } from "../heatmap/matrix";
-import { doubles, type Full, readFull, readTop, type Top } from "./replies";
+import { type Full, readFull, readTop, type Top } from "./replies";
 
 /** What is asked for: the largest, all, and all of the same elements in random order. */
 export type Part = "top" | "full" | "shuffled";

@@ -1,11 +1,11 @@
 /** Tables whose entries have an order, positions say: norms along it, and the cosines of all pairs as a matrix. */
 
 import { computed, type ReadonlySignal, signal } from "@preact/signals-core";
+import { floats } from "../../buffers";
 import { css, palette } from "../../draw/colour";
 import { colourOf } from "../../draw/colourscale";
 import { h } from "../../draw/dom";
 import { formatCount, formatNumber } from "../../draw/format";
-import { floats } from "./buffers";
 import {
   cosineGeometry,
   drawCells,

@@ -1,10 +1,10 @@
 /** One token: its norm, and the tokens most like it. */
 
 import { signal } from "@preact/signals-core";
+import { doubles } from "../../buffers";
 import { h } from "../../draw/dom";
 import { formatNumber } from "../../draw/format";
 import type { Measure } from "../../protocol";
-import { doubles } from "./buffers";
 import { label } from "./label";
 import type { TokenState } from "./state";
 

@@ -1,10 +1,10 @@
 /** What the panel of tokens knows: fetched from the kernel, dropped when the weights or the strings change. */
 
 import { batch, computed, type ReadonlySignal, type Signal, signal, untracked } from "@preact/signals-core";
+import { floats, integers } from "../../buffers";
 import { RequestCancelled, RequestFailed } from "../../model";
 import type { Measure, TableAddress } from "../../protocol";
 import type { Store } from "../../store";
-import { floats, integers } from "./buffers";
 import { weightChanges } from "./generation";
 import {
   type Brush,
