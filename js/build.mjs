@@ -14,7 +14,13 @@ const widget = {
   legalComments: "eof",
   logLevel: "warning",
 };
-const styles = { ...widget, entryPoints: { widget: "src/widget.css" } };
+const styles = { ...widget, entryPoints: { widget: "src/widget.css", page: "page/page.css" } };
+// A page of its own, for files and frames: plain scripts, which need no address.
+const page = {
+  ...widget,
+  entryPoints: { page: "page/main.ts", "page-loader": "page/loader.js" },
+  format: "iife",
+};
 
 // import text from "inline:./worker.ts" gives a script, bundled, as text: a worker that needs no file of its own.
 const inlineScripts = {
@@ -57,5 +63,5 @@ if (process.argv.includes("--dev")) {
   await serving.serve({ servedir: "dev", host: "127.0.0.1", port: PORT });
   console.log(`the widget on a fake model: http://127.0.0.1:${PORT}/`);
 } else {
-  await Promise.all([build(widget), build(styles), build(dev)]);
+  await Promise.all([build(widget), build(styles), build(page), build(dev)]);
 }
