@@ -1,11 +1,12 @@
 /** Answers the requests of src/protocol.ts from fake weights, as weightwidget/wire/handlers.py does from real ones. */
 
+import { type Drawn, draw, largest, norms, tileOf } from "../src/local/matrix";
 import type { HeatmapRequests, HistogramRequests, MatrixAddress, Requests } from "../src/protocol";
 import { position } from "../src/tensor";
 import { ancestors } from "../src/tree";
 import type { FakeSource, FakeTensor } from "./fake-tensor";
 import type { Records } from "./pack";
-import { type Drawn, draw, norms, poolLargest, tileOf } from "./picture";
+import { poolLargest } from "./picture";
 import { type FakeRecord, histogramOf, logRange, robustRange } from "./summary";
 
 /** Largest number of norms in a profile. */
@@ -126,23 +127,6 @@ export function kernel(source: FakeSource, records: Records): (request: Record<s
 /** A buffer of its own, which can be transferred. */
 function bufferOf(array: Float32Array | Float64Array | Uint8Array): ArrayBuffer {
   return array.slice().buffer as ArrayBuffer;
-}
-
-/** The element of largest magnitude in a window; the first NaN if there is one. */
-function largest(
-  matrix: Drawn,
-  [row0, row1, col0, col1]: readonly [number, number, number, number],
-): { row: number; col: number; value: number } {
-  const best = { row: row0, col: col0, value: 0 };
-  for (let row = row0; row < row1; row++) {
-    for (let col = col0; col < col1; col++) {
-      const at = matrix.base + (matrix.rows[row] as number) + (matrix.cols[col] as number);
-      const value = matrix.data[at] as number;
-      if (Number.isNaN(value)) return { row, col, value };
-      if (Math.abs(value) > Math.abs(best.value)) Object.assign(best, { row, col, value });
-    }
-  }
-  return best;
 }
 
 /** A float32 with all its digits: the shortest text that gives it back. */

@@ -1,10 +1,11 @@
 /** Packs fake weights as the blob that src/overview.ts reads. The real one is weightwidget/wire/overview.py. */
 
+import { draw, norms } from "../src/local/matrix";
 import { type LocalHistogram, thumbnailSize } from "../src/overview";
 import { defaultAxes, matrixSize } from "../src/tensor";
 import { ancestors } from "../src/tree";
 import { bytesOf, type FakeSource, type FakeTensor, sizeOf } from "./fake-tensor";
-import { draw, norms, poolLargest, thumbnail } from "./picture";
+import { poolLargest, thumbnail } from "./picture";
 import { bfloat16, type Packed, safetensors } from "./safetensors";
 import {
   type FakeRecord,

@@ -25,6 +25,16 @@ export interface Thumbnail {
   data: Float32Array;
 }
 
+/** The default matrix of a tensor: all its weights, or what a level of detail has of them. */
+export interface Kept {
+  /** A cell is the element of largest magnitude among 2**level on each axis; [0, 0] for every weight as it is. */
+  levels: readonly [number, number];
+  height: number;
+  width: number;
+  /** Row-major. */
+  data: Numbers;
+}
+
 export interface Profiles {
   rows: Float32Array;
   cols: Float32Array;
@@ -73,6 +83,8 @@ export interface Overview {
   histogram(row: number): LocalHistogram | null;
   logHistogram(row: number): LocalHistogram | null;
   thumbnail(row: number): Thumbnail | null;
+  /** Weights of a tensor that the overview keeps; null for most. */
+  kept(row: number): Kept | null;
   /** L2 norms of rows and columns of the default matrix, largest per step where there are more than fit. */
   profiles(row: number): Profiles | null;
 }
@@ -96,6 +108,8 @@ interface Index {
   anatomy?: PackedAnatomy;
   skipped?: Record<string, string>;
   skipped_count?: number;
+  /** Tensors that are kept: row, row level, column level. Their cells are the arrays "kept.<row>". */
+  kept?: [number, number, number][];
 }
 
 export function emptyOverview(): Overview {
@@ -233,6 +247,8 @@ function build(index: Index, array: (name: string) => Numbers | null): Overview 
     };
   };
 
+  const keptLevels = new Map((index.kept ?? []).map(([row, ...levels]) => [row, levels]));
+
   /** Where each tensor's cells start in the flat thumbnails and profiles; they lie one behind the other. */
   const layout = known ? layOut(index, shape, (row) => summarised(row) && !index.errors[row]) : null;
 
@@ -270,6 +286,19 @@ function build(index: Index, array: (name: string) => Numbers | null): Overview 
       if (!cells || !place) return null;
       const data = cells.subarray(place.start, place.start + place.height * place.width);
       return { height: place.height, width: place.width, data: Float32Array.from(data) };
+    },
+    kept: (row) => {
+      const own = index.shared[row] ?? row;
+      const levels = keptLevels.get(own);
+      const data = levels && once(`kept.${own}`);
+      if (!data) return null;
+      const [rows, cols] = matrixSize(shape(own), defaultAxes(shape(own)));
+      return {
+        levels,
+        height: Math.ceil(rows / 2 ** levels[0]),
+        width: Math.ceil(cols / 2 ** levels[1]),
+        data,
+      };
     },
     profiles: (row) => {
       const norms = once("profile");

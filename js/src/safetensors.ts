@@ -1,6 +1,14 @@
 /** Reads the arrays of a safetensors blob: https://github.com/huggingface/safetensors#format */
 
-export type Numbers = Float32Array | Float64Array | Uint8Array | Uint16Array | Int32Array | Uint32Array;
+export type Numbers =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array;
 
 /** Gives a function from the name of an array to a copy of it; null if there is none of that name. */
 export function readSafetensors(blob: DataView): (name: string) => Numbers | null {
@@ -21,6 +29,12 @@ export function readSafetensors(blob: DataView): (name: string) => Numbers | nul
         return new Float32Array(bytes);
       case "BF16":
         return fromBfloat16(new Uint16Array(bytes));
+      case "F16":
+        return fromFloat16(new Uint16Array(bytes));
+      case "I8":
+        return new Int8Array(bytes);
+      case "I16":
+        return new Int16Array(bytes);
       case "I32":
         return new Int32Array(bytes);
       case "U32":
@@ -39,4 +53,15 @@ function fromBfloat16(bits: Uint16Array): Float32Array {
   const wide = new Uint32Array(bits.length);
   for (let i = 0; i < bits.length; i++) wide[i] = (bits[i] as number) << 16;
   return new Float32Array(wide.buffer);
+}
+
+function fromFloat16(bits: Uint16Array): Float32Array {
+  return Float32Array.from(bits, (half) => {
+    const sign = half & 0x8000 ? -1 : 1;
+    const exponent = (half >> 10) & 0x1f;
+    const fraction = half & 0x3ff;
+    if (exponent === 0) return sign * fraction * 2 ** -24;
+    if (exponent === 0x1f) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+    return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+  });
 }

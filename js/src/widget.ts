@@ -4,6 +4,7 @@ import type { AnyModel, Initialize, Render } from "@anywidget/types";
 import type { ReadonlySignal } from "@preact/signals-core";
 import { type Blocks, createBlocks } from "./blocks/store";
 import { explorerLayout } from "./layout";
+import { withLocalAnswers } from "./local/model";
 import { bindModel, type Model } from "./model";
 import type { Overview } from "./overview";
 import { createStore, overviewOf } from "./store";
@@ -20,8 +21,9 @@ const bound = new WeakMap<AnyModel, Bound>();
 function bind(model: AnyModel, lifetime: AbortSignal): Bound {
   let found = bound.get(model);
   if (!found) {
-    const wrapped = bindModel(model, lifetime);
-    const overview = overviewOf(wrapped);
+    const far = bindModel(model, lifetime);
+    const overview = overviewOf(far);
+    const wrapped = withLocalAnswers(far, () => overview.peek());
     found = { model: wrapped, overview, blocks: createBlocks(wrapped, overview, lifetime) };
     bound.set(model, found);
     lifetime.addEventListener("abort", () => bound.delete(model));

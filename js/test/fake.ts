@@ -71,6 +71,7 @@ export function fakeOverview(model: FakeModel): Overview {
     histogram: model.histogram ?? (() => null),
     logHistogram: () => null,
     thumbnail: () => null,
+    kept: () => null,
     profiles: () => null,
   };
 }

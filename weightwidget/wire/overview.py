@@ -27,9 +27,13 @@ from weightwidget.summary.table import stored_columns
 from weightwidget.summary.tree import members
 from weightwidget.wire.anatomy import describe_anatomy
 from weightwidget.wire.histograms import local_histogram, local_log_histogram
+from weightwidget.wire.kept import Grid, as_arrays, choose_whole, whole
 
 BUDGET = 4_000_000
 """Bytes that the overview of any ordinary model stays under."""
+
+KEPT_BUDGET = 256_000
+"""Bytes for small tensors that are kept whole."""
 
 MANY = 4096
 """Rows above which bins are stored in 16 bits, as shares of the fullest one."""
@@ -110,8 +114,14 @@ class OverviewPacker:
         self._described, self._codes = self._describe()
         self._describe_anatomy()
         self._histograms: dict[tuple[str, int], tuple[TensorSummary, Array]] = {}
+        self._whole: list[Grid] | None = None
 
-    def pack(self, tensors: Mapping[str, TensorSummary], modules: Mapping[str, TensorSummary] | None = None) -> bytes:
+    def pack(
+        self,
+        tensors: Mapping[str, TensorSummary],
+        modules: Mapping[str, TensorSummary] | None = None,
+        grids: Sequence[Grid] | None = None,
+    ) -> bytes:
         """Pack what is known so far.
 
         Parameters
@@ -120,6 +130,8 @@ class OverviewPacker:
             Records by tensor name; those still missing are marked as such.
         modules
             Merged records by module path, if they are there yet.
+        grids
+            Weights that are kept; by default small tensors, once the scan has ended.
 
         Returns
         -------
@@ -131,7 +143,11 @@ class OverviewPacker:
         modules = modules or {}
         records: list[TensorSummary | None] = [tensors.get(ref.name) for ref in self._refs]
         records += [modules.get(path) for path in self._own_slot]
-        arrays: dict[str, Array] = {"index": self._index(records), "slot": self._slots, **self._codes}
+        if grids is None:
+            grids = self._small(records) if modules else []
+        kept = list(as_arrays(grids))
+        index = self._index(records, [entry for _, _, entry in kept])
+        arrays: dict[str, Array] = {"index": index, "slot": self._slots, **self._codes}
         arrays["summarised"] = np.array([record is not None for record in records], np.uint8)
         arrays |= self._statistics(records)
         if any(records):
@@ -141,13 +157,23 @@ class OverviewPacker:
         for name in ("thumb", "profile"):
             if name in blob:
                 blob[name] = blob[name].to(torch.bfloat16)
+        blob |= {name: values for name, values, _ in kept}
         return save_safetensors(blob)
 
-    def _index(self, records: Sequence[TensorSummary | None]) -> Array:
+    def _small(self, records: Sequence[TensorSummary | None]) -> list[Grid]:
+        """Small tensors, read once."""
+        if self._whole is None:
+            scale = max(1.0, (self.detail.thumbnail / LADDER[0].thumbnail) ** 2)
+            budget = int(min(KEPT_BUDGET * scale, BUDGET * scale - self._estimate(self.detail)))
+            rows = choose_whole(self._refs, budget)
+            self._whole = [whole(row, self._refs[row]) for row in rows if is_read(records[row])]
+        return self._whole
+
+    def _index(self, records: Sequence[TensorSummary | None], kept: Sequence[list[int]]) -> Array:
         # Modules have no errors.
         errors = {str(row): record.error for row, record in enumerate(records) if record and record.error}
         # Escapes keep lone surrogates, which no UTF-8 holds, readable on the other side.
-        text = json.dumps(self._described | {"errors": errors}, ensure_ascii=True, separators=(",", ":"))
+        text = json.dumps(self._described | {"errors": errors, "kept": kept}, ensure_ascii=True, separators=(",", ":"))
         return np.frombuffer(text.encode(), np.uint8).copy()
 
     def _describe(self) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -315,6 +341,11 @@ class OverviewPacker:
         strips = np.minimum(width, 8 * side)
         size += 2 * int(np.where(height == 1, strips, np.minimum(height, side) * np.minimum(width, side)).sum())
         return size + 2 * int((np.minimum(height, norms) + np.minimum(width, norms))[self._is_matrix].sum())
+
+
+def is_read(record: TensorSummary | None) -> bool:
+    """Whether a tensor was summarised, and without an error."""
+    return record is not None and not record.error
 
 
 def pack_names(names: Sequence[str]) -> list[tuple[int, str]]:

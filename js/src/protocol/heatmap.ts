@@ -28,7 +28,12 @@ export interface HeatmapRequests {
       range?: [number, number] | null;
     };
     /** Buffers: float32 values; with a range also uint8 shares. */
-    reply: { height: number; width: number };
+    reply: {
+      height: number;
+      width: number;
+      /** Whether the values have lost digits: only in answers that come from the overview. */
+      rough?: boolean;
+    };
   };
   profile: {
     request: MatrixAddress;

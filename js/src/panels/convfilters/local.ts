@@ -1,7 +1,9 @@
-/** What the overview alone knows of filters: all weights where the thumbnail has them all, else perhaps norms. */
+/** What the overview alone knows of filters: all weights where it has them all, else perhaps norms. */
 
+import { isWhole } from "../../local/answers";
 import type { Overview } from "../../overview";
 import type { FilterMode } from "../../protocol";
+import type { Numbers } from "../../safetensors";
 import { defaultAxes, matrixSize } from "../../tensor";
 import { type FilterLayout, flatPosition, kernelSize, positionOf } from "./layout";
 
@@ -16,20 +18,24 @@ export interface LayerNorms {
   readonly normLimit: number;
 }
 
-/** All weights of a small layer, as the overview has them: to about three digits. */
+/** All weights of a small layer, as the overview has them. */
 export class LocalWeights {
   private constructor(
     private readonly layout: FilterLayout,
-    private readonly data: Float32Array,
+    private readonly data: Numbers,
+    /** Whether they are the stored values; else they are known to about three digits. */
+    readonly exact: boolean,
   ) {}
 
   /** @returns null if the overview has the weights only in part */
   static of(overview: Overview, row: number, layout: FilterLayout): LocalWeights | null {
+    const kept = overview.kept(row);
+    if (kept && isWhole(kept)) return new LocalWeights(layout, kept.data, true);
     const shape = overview.shape(row);
     const thumbnail = overview.thumbnail(row);
     const [height, width] = matrixSize(shape, defaultAxes(shape));
     return thumbnail?.height === height && thumbnail.width === width
-      ? new LocalWeights(layout, thumbnail.data)
+      ? new LocalWeights(layout, thumbnail.data, false)
       : null;
   }
 

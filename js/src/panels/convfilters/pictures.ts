@@ -13,7 +13,7 @@ export interface Picture {
   readonly values: Float32Array;
   /** Channel that is drawn, of mode "largest". */
   readonly channel: number;
-  /** Whether the kernel sent it; else it is the overview's, to three digits. */
+  /** Whether it has the stored values; else the overview gave it, to three digits. */
   readonly exact: boolean;
 }
 
@@ -151,7 +151,7 @@ export function filterPictures(
       const found = unpack(buffers, filters.length, size);
       return new Map(found.map((picture, i) => [filters[i] as number, picture]));
     },
-    (filter) => (local ? { ...local.picture(mode, filter, channel), exact: false } : null),
+    (filter) => (local ? { ...local.picture(mode, filter, channel), exact: local.exact } : null),
     () => store.model.kernel.peek() !== "gone",
   );
 }
@@ -183,7 +183,7 @@ export function channelPictures(
       return new Map(found.map((picture, i) => [from + i, picture]));
     },
     (channel) =>
-      local ? { values: local.kernels(filter, channel, channel + 1), channel, exact: false } : null,
+      local ? { values: local.kernels(filter, channel, channel + 1), channel, exact: local.exact } : null,
     () => store.model.kernel.peek() !== "gone",
   );
 }

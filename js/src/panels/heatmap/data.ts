@@ -87,12 +87,12 @@ function fetcher(store: Store, drawn: MatrixInfo, aggregate: Aggregate): FetchTi
   return async ([rowLevel, colLevel, row, col], range, abort) => {
     const tile: [number, number, number, number] = [rowLevel, colLevel, row, col];
     const request = { ...address, tile, aggregate, range };
-    const { height, width, buffers } = await store.model.request("tile", request, { signal: abort });
+    const { height, width, rough, buffers } = await store.model.request("tile", request, { signal: abort });
     const [values, shares] = buffers;
     if (!values || values.byteLength !== 4 * height * width) {
       throw new Error("the kernel sent a tile of the wrong size");
     }
-    return { height, width, values: floats(values), shares: shares ? bytes(shares) : null };
+    return { height, width, rough, values: floats(values), shares: shares ? bytes(shares) : null };
   };
 }
 

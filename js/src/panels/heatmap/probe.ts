@@ -5,7 +5,7 @@ import type { HeatmapState } from "./state";
 import { extent } from "./tilecache";
 
 export interface Probe extends Hover {
-  /** The thumbnail gave it: it may be rounded. */
+  /** The overview gave it: it may be rounded. */
   rough: boolean;
 }
 
@@ -32,7 +32,7 @@ export function probe(state: HeatmapState, row: number, col: number): Probe | nu
       rows: Math.min(high, v.rows - row0),
       cols: Math.min(wide, v.cols - col0),
       value: tile.values[down * tile.width + across] as number,
-      rough: false,
+      rough: tile.rough ?? false,
     };
     if (ideal) return found;
     if (!best || found.rows * found.cols < best.rows * best.cols) best = found;

@@ -89,7 +89,16 @@ export function heatmapState(store: Store): HeatmapState {
     });
   });
 
-  const levelsOf = (v: Viewport): Levels => [levelFor(v.sy, ratio.value), levelFor(v.sx, ratio.value)];
+  /** The finest level that there is: without a kernel the one that the overview keeps. */
+  const finest = computed<Levels>(() => {
+    const drawn = matrix.value;
+    const kept = drawn?.isDefault && model.kernel.value === "gone" ? overview.value.kept(drawn.row) : null;
+    return kept?.levels ?? [0, 0];
+  });
+  const levelsOf = (v: Viewport): Levels => [
+    Math.max(finest.value[0], levelFor(v.sy, ratio.value)),
+    Math.max(finest.value[1], levelFor(v.sx, ratio.value)),
+  ];
   const levels = computed<Levels>(() => (viewport.value ? levelsOf(viewport.value) : [0, 0]));
 
   store.effect(() => {

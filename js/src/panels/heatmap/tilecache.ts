@@ -12,6 +12,8 @@ export interface TileData {
   width: number;
   values: Float32Array;
   shares: Uint8Array | null;
+  /** Whether the values have lost digits. */
+  rough?: boolean;
 }
 
 export type FetchTile = (place: Place, range: Range | null, signal: AbortSignal) => Promise<TileData>;
@@ -21,6 +23,7 @@ export interface Tile {
   readonly height: number;
   readonly width: number;
   readonly values: Float32Array;
+  readonly rough?: boolean;
   /** Shares of the elements in `range`; null if it was not asked for. */
   shares: Uint8Array | null;
   range: string;
