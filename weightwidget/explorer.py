@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import operator
+import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
@@ -18,6 +20,11 @@ from weightwidget.anatomy.axes import SEPARATOR
 from weightwidget.anatomy.blocks import Blocks
 from weightwidget.detail.pixels import Aggregate
 from weightwidget.detail.selection import Selection, select
+from weightwidget.outputs.html import SavedPage, save_page
+from weightwidget.outputs.notebook_progress import NotebookProgress
+from weightwidget.outputs.page import page
+from weightwidget.outputs.saved import Copied, overview_of
+from weightwidget.outputs.snapshot import Snapshot
 from weightwidget.sources import open_weights
 from weightwidget.sources.base import TensorRef, WeightSource, in_totals
 from weightwidget.sources.source import ListedSource
@@ -463,6 +470,68 @@ class WeightExplorer(anywidget.AnyWidget):
         from weightwidget.outputs.sidebar import open_sidebar
 
         return open_sidebar(self, title or self.source.name)
+
+    def snapshot(self, detail: int = 0) -> Snapshot:
+        """Make a live copy of what is shown now, to be displayed in the notebook. Waits for the scan.
+
+        It needs no kernel, no extension and no network: what is saved with the notebook, or exported to HTML, stays
+        alive. Hosts that take scripts out show a picture and a table of statistics instead.
+
+        Parameters
+        ----------
+        detail
+            How many levels of the heatmap it holds: see `save_html`.
+
+        Returns
+        -------
+        Snapshot
+            Displayed where it is the last value of a cell. Its ``size`` says how many bytes it adds to the notebook.
+        """
+        copied = self._copied()
+        document = page(overview_of(copied, detail), copied.traits, copied.name)
+        return Snapshot(document, "", b"", repr(self))
+
+    def save_html(
+        self,
+        path: str | os.PathLike[str],
+        detail: int | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> SavedPage:
+        """Save what is shown now as one file of HTML, which opens anywhere without a network. Waits for the scan.
+
+        Parameters
+        ----------
+        path
+            Where to. What lies there is replaced once the new file is complete.
+        detail
+            How many levels of the heatmap the file holds beyond the overview's picture of each tensor: with 0 a side
+            of at most 64 cells, with 1 of 128, with 2 of 256, and so on until every weight is there. By default as
+            many as fit 4 MB. A cell is the weight of largest magnitude under it. Small tensors are there with every
+            weight, whatever the detail.
+        progress
+            Takes the share that is done, 0 to 1. By default a line under the cell tells it, if it takes long. What it
+            raises ends the work.
+
+        Returns
+        -------
+        SavedPage
+            Path and size; can be used as a path.
+
+        Raises
+        ------
+        ValueError
+            If the detail is not one.
+        OSError
+            If the file cannot be written. What was there before is then still there.
+        """
+        line = NotebookProgress(f"saving {os.fspath(path)}")
+        saved = save_page(self._copied(), path, detail, progress or line)
+        line.done(f"saved {saved}")
+        return saved
+
+    def _copied(self) -> Copied:
+        state = self.get_state([name for name in WeightExplorer.class_own_traits(sync=True) if name != "_overview"])
+        return Copied(self.source.name, self._packer, self.summary, state)
 
     @property
     def tokenizer(self) -> Any:

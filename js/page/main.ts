@@ -12,7 +12,7 @@ async function start(): Promise<void> {
   const stored = (id: string): string => document.getElementById(id)?.textContent ?? "";
   const traits = JSON.parse(stored("weightwidget-traits")) as Record<string, unknown>;
   const overview = new DataView(await unpackBytes(stored("weightwidget-overview")));
-  const model = new StoredModel({ ...traits, _overview: overview }).asAnyModel();
+  const model = new StoredModel({ ...traits, _overview: overview, _is_copy: true }).asAnyModel();
   // The page lasts as long as its view.
   const signal = new AbortController().signal;
   const experimental = {} as Parameters<Render>[0]["experimental"];

@@ -106,6 +106,8 @@ export interface RequestOptions {
 
 export interface Model {
   readonly traits: TraitSignals;
+  /** Whether this is a stored copy, which never had a kernel. */
+  readonly isCopy: boolean;
   /** Whether a kernel answers: drawn from the fate of the requests. */
   readonly kernel: Signal<KernelState>;
   /** Asks the kernel. Rejects with RequestCancelled or RequestFailed. */
@@ -175,6 +177,8 @@ export function bindModel(model: AnyModel, lifetime: AbortSignal): Model {
 
   return {
     traits: traits as unknown as TraitSignals,
+    // Told by the page that holds the copy: a notebook's models have no such trait.
+    isCopy: model.get("_is_copy") === true,
     kernel,
     request: (kind, payload, options = {}) =>
       new Promise((resolve, reject) => {

@@ -183,11 +183,21 @@ function progress(store: Store): HTMLElement {
   return box;
 }
 
+const COPY_TITLE =
+  "stored with this page: tree, filters, histograms and pictures work by themselves; " +
+  "what was not stored says that it takes a running kernel";
+
 function kernelNote(store: Store): HTMLElement {
   const note = h("span", { class: "ww-kernel", role: "status" });
   store.effect(() => {
     const state = store.model.kernel.value;
     note.hidden = state !== "slow" && state !== "gone";
+    note.dataset.copy = String(store.model.isCopy);
+    if (store.model.isCopy) {
+      note.textContent = "saved copy";
+      note.title = COPY_TITLE;
+      return;
+    }
     note.textContent =
       state === "slow" ? "waiting for the kernel…" : "no kernel answers: showing the overview";
     note.title =

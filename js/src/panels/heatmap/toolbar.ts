@@ -2,6 +2,7 @@
 
 import { computed, signal } from "@preact/signals-core";
 import { h } from "../../draw/dom";
+import { isWhole } from "../../local/answers";
 import { copyWindow, savePicture } from "./actions";
 import type { Plot } from "./plot";
 import { blockText } from "./probe";
@@ -72,6 +73,13 @@ interface Told {
   short?: string;
 }
 
+/** What the reader should know of tiles that are there although no kernel answers. */
+function withoutKernel({ store, matrix }: HeatmapState): string {
+  const kept = store.overview.value.kept(matrix.value?.row ?? -1);
+  if (!kept) return " · the kernel does not answer";
+  return isWhole(kept) ? "" : " · a running kernel shows each";
+}
+
 /** What a pixel stands for, and what a kernel would add. */
 function describe(state: HeatmapState): Told {
   const { store } = state;
@@ -95,7 +103,7 @@ function describe(state: HeatmapState): Told {
     return { long: `largest |w| of ${block}${more || lit}`, short: `${rows} × ${cols} a cell` };
   }
   const [rowLevel, colLevel] = state.levels.value;
-  const ending = away ? `${lit} · the kernel does not answer` : lit;
+  const ending = away ? `${lit}${withoutKernel(state)}` : lit;
   if (rowLevel + colLevel === 0)
     return { long: `each cell is one weight${ending}`, short: "one weight a cell" };
   const [rows, cols] = [Math.min(v.rows, 2 ** rowLevel), Math.min(v.cols, 2 ** colLevel)];

@@ -1,0 +1,105 @@
+"""An explorer as one file of HTML, which opens anywhere: no kernel, no network."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from weightwidget.outputs.page import page
+from weightwidget.outputs.saved import Copied, overview_of
+
+WRITING = 0.02
+"""Share of the work that is left when the weights are collected: packing and writing."""
+
+
+@dataclass(frozen=True)
+class SavedPage(os.PathLike[str]):
+    """A file that was written.
+
+    Attributes
+    ----------
+    path
+        Where it lies.
+    size
+        Its size in bytes.
+    """
+
+    path: Path
+    size: int
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __str__(self) -> str:
+        return f"{self.path}: {size_text(self.size)}"
+
+    __repr__ = __str__
+
+
+def save_page(
+    copied: Copied,
+    path: str | os.PathLike[str],
+    detail: int | None = None,
+    progress: Callable[[float], None] | None = None,
+    static: str = "",
+) -> SavedPage:
+    """Write a copy of an explorer as one file.
+
+    Parameters
+    ----------
+    copied
+        What it shows.
+    path
+        Where to. The file is written beside it and then renamed: nothing half written is ever found there, and what
+        was there before stays until the new file is complete.
+    detail
+        How many levels of the heatmap it holds: see `weightwidget.outputs.saved.overview_of`.
+    progress
+        Takes the share that is done, 0 to 1. What it raises ends the work, and nothing is written.
+    static
+        HTML for readers whose browser runs no scripts.
+
+    Returns
+    -------
+    SavedPage
+
+    Raises
+    ------
+    ValueError
+        If the detail is not one.
+    OSError
+        If the file cannot be written; the message names it.
+    """
+    target = Path(path).expanduser()
+    if target.is_dir():
+        raise IsADirectoryError(f"{target} is a folder: give the name of the file too, {target / 'model.html'} say")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {target.parent} to write {target.name} into: make it first")
+    told = (lambda share: progress(share * (1 - WRITING))) if progress is not None else None
+    text = page(overview_of(copied, detail, told), copied.traits, copied.name, static).encode()
+    _replace(target, text)
+    if progress is not None:
+        progress(1.0)
+    return SavedPage(target, len(text))
+
+
+def _replace(target: Path, content: bytes) -> None:
+    part = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.part")
+    try:
+        with part.open("xb") as file:
+            file.write(content)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def size_text(size: int) -> str:
+    """A number of bytes as a person reads it: ``"2.1 MB"``."""
+    value, units = float(size), ["B", "kB", "MB", "GB", "TB"]
+    while value >= 999.5 and len(units) > 1:
+        value /= 1000
+        units.pop(0)
+    return f"{value:.3g} {units[0]}"
