@@ -49,6 +49,6 @@ class NotebookProgress:
             return
         line = {"text/plain": text}
         if self._line is None:
-            self._line = display(line, raw=True, display_id=True)
+            self._line = display(line, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         else:
             self._line.update(line, raw=True)
