@@ -49,7 +49,8 @@ const ANSWERS: Answers = {
     const shape = shapeOf(overview, request.tensor);
     const { row, col, value } = largest(draw(kept.data, shape, request), request.window);
     const at = position(shape, request.axes, request.index, row, col);
-    return { value: digits(value, kept.data), row, col, position: at, buffers: [] };
+    const text = isBool(overview, request.tensor) ? (value ? "True" : "False") : digits(value, kept.data);
+    return { value: text, row, col, position: at, buffers: [] };
   },
   histogram: (overview, { path, bins, scale, range }) => {
     const kept = whole(overview, path);
@@ -101,6 +102,10 @@ function isDefault(
 ): boolean {
   const usual = defaultAxes(shapeOf(overview, tensor));
   return String(axes.rows) === String(usual.rows) && String(axes.cols) === String(usual.cols);
+}
+
+function isBool(overview: Overview, path: string): boolean {
+  return overview.dtype(overview.rowOf(path)) === "bool";
 }
 
 function views(...arrays: Numbers[]): DataView[] {
