@@ -6,6 +6,7 @@ import logging
 import operator
 import threading
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
@@ -18,6 +19,8 @@ from weightwidget.anatomy.axes import SEPARATOR
 from weightwidget.anatomy.blocks import Blocks
 from weightwidget.detail.pixels import Aggregate
 from weightwidget.detail.selection import Selection, select
+from weightwidget.outputs.display import with_fallbacks
+from weightwidget.outputs.view import StaticView
 from weightwidget.sources import open_weights
 from weightwidget.sources.base import TensorRef, WeightSource, in_totals
 from weightwidget.sources.source import ListedSource
@@ -60,6 +63,9 @@ FIRST_OVERVIEW = 0.5
 
 PACKING_PAUSE = 4
 """How many times longer than packing an overview the scan then goes on undisturbed."""
+
+QUICK_BLOCK = 1 << 22
+"""Weights of the tensors around a selected block, up to which it is summarised for the static picture of a cell."""
 
 
 Opened: TypeAlias = tuple[WeightSource, Anatomy, Blocks, OverviewPacker, TensorFilter]
@@ -493,6 +499,28 @@ class WeightExplorer(anywidget.AnyWidget):
     def __repr__(self) -> str:
         """Name, size and state: what hosts without widgets show."""
         return describe(self.source, self.status, self.progress)
+
+    def _repr_mimebundle_(
+        self, include: Collection[str] | None = None, exclude: Collection[str] | None = None, **kwargs: Any
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What a notebook shows and stores: the widget, and a page, a picture and text for hosts without widgets."""
+        return with_fallbacks(super()._repr_mimebundle_(**kwargs), self._static_view, include, exclude)
+
+    def _static_view(self) -> StaticView:
+        """What is shown now, for everything that is made without a front end."""
+        summary, scan, selected = self._summary, self._scan, self.selected
+        tensors = summary.tensors if summary is not None else scan.results if scan is not None else {}
+        modules = summary.modules if summary is not None else {}
+        block = None
+        if SEPARATOR in selected and selected not in self.source.tensors:
+            parts = [ref for name in self._blocks.tensors(selected) if (ref := self.ref(name)) is not None]
+            if sum(ref.numel for ref in parts) <= QUICK_BLOCK and not self._closed:
+                block = self._blocks.record(selected)
+            else:  # the tensor around it is known already
+                selected = selected.partition(SEPARATOR)[0]
+        return StaticView(
+            self.source, self.status, self.progress, tensors, modules, selected, block, failure=self._message
+        )
 
     # -- traits ---------------------------------------------------------------------------------------------------
 
