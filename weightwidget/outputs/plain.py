@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from weightwidget.outputs import numbers
 from weightwidget.outputs.names import shorten, visible
-from weightwidget.outputs.rows import Row, choose_rows
+from weightwidget.outputs.rows import Row
 from weightwidget.outputs.view import StaticView
 from weightwidget.summary.record import TensorSummary
 
@@ -34,7 +34,7 @@ def plain_text(view: StaticView) -> str:
         At most 15 lines, without a line break at the end.
     """
     totals = ", ".join(map(numbers.plain, view.totals))
-    rows = choose_rows(list(view.source.tensors), "", ROWS)
+    rows = view.rows("", ROWS)
     cells = [_cells(row, view) for row in rows]
     labels = [_label(row) for row in rows]
     lines = [f"{shorten(view.name, 80, 'both')}: {totals}; {view.state}"]

@@ -9,8 +9,8 @@ from functools import cached_property
 from weightwidget.anatomy.axes import SEPARATOR
 from weightwidget.outputs import numbers
 from weightwidget.outputs.names import shorten, visible
-from weightwidget.outputs.rows import Row
-from weightwidget.sources.base import WeightSource, in_totals
+from weightwidget.outputs.rows import Known, Row, choose_rows
+from weightwidget.sources.base import WeightSource, in_totals, torch_dtype
 from weightwidget.summary.record import TensorSummary
 
 
@@ -63,9 +63,49 @@ class StaticView:
         return shorten(visible(self.source.name), 200, "both")
 
     @cached_property
+    def names(self) -> list[str]:
+        """Of all tensors, in the model's order."""
+        return list(self.source.tensors)
+
+    def rows(self, selected: str, limit: int) -> list[Row]:
+        """Rows of the layer tree, so many at most: see `choose_rows`."""
+        return choose_rows(self.names, selected, limit, self._known_rows)
+
+    @cached_property
+    def _known_rows(self) -> Known:
+        return {}
+
+    @cached_property
+    def _sums(self) -> tuple[int, int, dict[str, int]]:
+        """Weights, bytes and elements by type, in one pass: it is all that takes time for very many tensors."""
+        weights = nbytes = 0
+        dtypes: dict[str, int] = {}
+        sizes: dict[str, int] = {}
+        for ref in self.source.tensors.values():
+            numel, dtype = ref.numel, ref.dtype
+            dtypes[dtype] = dtypes.get(dtype, 0) + numel
+            if dtype not in sizes:
+                sizes[dtype] = torch_dtype(dtype).itemsize
+            if ref.shared_with is None:
+                nbytes += numel * sizes[dtype]
+                weights += numel if in_totals(ref) else 0
+        return weights, nbytes, dtypes
+
+    @property
     def weights(self) -> int:
         """Number of weights; tied ones count once, counters not at all."""
-        return sum(ref.numel for ref in self.source.tensors.values() if in_totals(ref))
+        return self._sums[0]
+
+    @property
+    def nbytes(self) -> int:
+        """Stored size of all tensors; tied ones count once."""
+        return self._sums[1]
+
+    @property
+    def dtypes(self) -> list[str]:
+        """Stored types, the one of the most weights first."""
+        found = self._sums[2]
+        return sorted(found, key=lambda dtype: -found[dtype])
 
     def weights_of(self, row: Row) -> int:
         """Number of weights in a row of the tree, known without a scan."""
@@ -75,19 +115,6 @@ class StaticView:
         if (record := self.modules.get(row.path)) is not None:
             return record.count
         return sum(refs[name].numel for name in row.names if in_totals(refs[name]))
-
-    @cached_property
-    def nbytes(self) -> int:
-        """Stored size of all tensors; tied ones count once."""
-        return sum(ref.nbytes for ref in self.source.tensors.values() if ref.shared_with is None)
-
-    @cached_property
-    def dtypes(self) -> list[str]:
-        """Stored types, the one of the most weights first."""
-        found: dict[str, int] = {}
-        for ref in self.source.tensors.values():
-            found[ref.dtype] = found.get(ref.dtype, 0) + ref.numel
-        return sorted(found, key=lambda dtype: -found[dtype])
 
     @cached_property
     def totals(self) -> list[str]:

@@ -24,6 +24,8 @@ STRIP = 48
 NORMS = 44
 """Room for the norms of the rows; those of the columns have a little less."""
 GAP = 6
+TOP = 44
+"""Room for the heading and the labels of the columns."""
 LABELS = 40
 """Room for the labels of the rows, at the left."""
 
@@ -44,14 +46,14 @@ def heatmap(canvas: Canvas, x: int, y: int, size: tuple[int, int], record: Tenso
     """
     rows, columns = matrix_size(record.shape, default_axes(record.shape))
     canvas.text(x, y + 11, _heading(rows, columns, picture), colours.TEXT_SOFT, most=size[0])
-    wide, tall = size[0] - LABELS - NORMS - GAP, size[1] - 36 - NORMS - GAP
+    wide, tall = size[0] - LABELS - NORMS - GAP, size[1] - TOP - NORMS - GAP
     picture = shrink(picture, min(picture.shape[0], tall), min(picture.shape[1], wide))
     height, width = (int(n) for n in picture.shape)
     across, down = cell_size((height, width), (rows, columns), (wide, tall))
     limit, _ = colours.robust_limit(record, picture)
     painted = colours.paint(picture, limit).repeat(down, 0).repeat(across, 1)
     height, width = height * down, width * across
-    left, top = x + LABELS, y + 36
+    left, top = x + LABELS, y + TOP
     canvas.frame(left, top, width, height, colours.BORDER)
     canvas.pixels(left, top, painted)
     _labels(canvas, left, top, (width, height), (rows, columns))
@@ -80,7 +82,7 @@ def _heading(rows: int, columns: int, picture: Array) -> str:
     if high * across == 1:
         words.append("each cell is one weight")
     else:
-        words.append(f"each cell is the largest |w| of {numbers.count(high)} × {numbers.count(across)}")
+        words.append(f"each cell is the largest |w| of up to {numbers.count(high)} × {numbers.count(across)}")
     return " · ".join(words)
 
 

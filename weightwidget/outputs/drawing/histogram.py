@@ -17,6 +17,9 @@ from weightwidget.wire.histograms import local_histogram
 
 Array = npt.NDArray[Any]
 
+LABELS = 40
+"""Room for the labels of counts, at the left."""
+
 TAIL = 3
 """Room for a tail's bar and the gap beside it."""
 
@@ -61,27 +64,26 @@ def histogram(canvas: Canvas, x: int, y: int, size: tuple[int, int], record: Ten
         canvas.text(x + wide / 2, y + tall / 2, "no finite weights", colours.TEXT_SOFT, "m")
         return
     step = 4
-    bins = (wide - 2 * 8) // step
+    bins = (wide - LABELS - 2 * 8) // step
+    left, inner = x + LABELS + 8, bins * step
     found = local_histogram(record, bins)
     low, high, below, above = found[-4:].tolist()
     if below:
         text = f"{numbers.count(below)} below {numbers.number(low, 3)}"
-        canvas.triangle(x + 3, y + 28, "left", colours.TEXT_SOFT)
-        canvas.text(x + 10, y + 32, text, colours.TEXT_SOFT, size=11)
+        canvas.triangle(left - 5, y + 28, "left", colours.TEXT_SOFT)
+        canvas.text(left + 2, y + 32, text, colours.TEXT_SOFT, size=11)
     if above:
         text = f"{numbers.count(above)} above {numbers.number(high, 3)}"
         canvas.triangle(x + wide - 4, y + 28, "right", colours.TEXT_SOFT)
         canvas.text(x + wide - 10, y + 32, text, colours.TEXT_SOFT, "r", size=11)
     top, base = y + 40, y + tall - 18
-    inner = bins * step
-    left = x + 8
     bars, left_tail, right_tail = heights(found[:-4], below, above, base - top)
     _grid(canvas, left, inner, base, top, float(found[:-4].max()))
     for place, bar in enumerate(bars):
         canvas.rect(left + place * step, base - bar, step - (step > 4), bar, colours.MARK)
-    canvas.rect(x, base - left_tail, 5, left_tail, colours.MARK)
+    canvas.rect(left - 8, base - left_tail, 5, left_tail, colours.MARK)
     canvas.rect(left + inner + 3, base - right_tail, 5, right_tail, colours.MARK)
-    canvas.rect(x, base, inner + 16, 1, colours.BORDER)
+    canvas.rect(left - 8, base, inner + 16, 1, colours.BORDER)
     _normal(canvas, record, (low, high), found[:-4], (left, inner), (base, base - top))
     marks = ticks(low, high, 6)
     apart = marks[1] - marks[0] if len(marks) > 1 else abs(marks[0])
@@ -99,11 +101,11 @@ def _share(value: float, low: float, high: float) -> float:
 
 def _grid(canvas: Canvas, left: int, inner: int, base: int, top: int, most: float) -> None:
     for value in ticks(0, most, 2):
-        if value <= 0 or value > most:
+        if value <= 0 or value > most or value != int(value):
             continue
         at = base - value / most * (base - top)
         canvas.rect(left, at, inner, 1, colours.BORDER_SOFT)
-        canvas.text(left, at - 3, numbers.short(value), colours.TEXT_SOFT, size=10)
+        canvas.text(left - 14, at + 4, numbers.short(value), colours.TEXT_SOFT, "r", size=11)
 
 
 def _normal(

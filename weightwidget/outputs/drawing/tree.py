@@ -8,7 +8,7 @@ from weightwidget.outputs import numbers
 from weightwidget.outputs.drawing import colours
 from weightwidget.outputs.drawing.canvas import Canvas
 from weightwidget.outputs.drawing.histogram import sparkline
-from weightwidget.outputs.rows import Row, choose_rows
+from weightwidget.outputs.rows import Row
 from weightwidget.outputs.view import StaticView
 
 ROW = 21
@@ -32,21 +32,21 @@ def tree(canvas: Canvas, x: int, y: int, size: tuple[int, int], view: StaticView
     canvas.text(right, y + 16, "weights", colours.TEXT_SOFT, "r")
     canvas.rect(x, y + HEAD, wide, 1, colours.BORDER_SOFT)
     limit = max(3, (tall - HEAD) // ROW - 1)
-    rows = choose_rows(list(view.source.tensors), view.selected_tensor, limit)
+    rows = view.rows(view.selected_tensor, limit)
     top = y + HEAD + 1
     for row in rows:
         _row(canvas, x, top, wide, row, view)
         top += ROW
     hidden = len(view.source.tensors) - sum(row.is_tensor for row in rows)
     if hidden:
-        text = f"… and {hidden:,} more tensor{'s' * (hidden != 1)} in closed modules"
+        text = f"… and {numbers.count(hidden)} more tensor{'s' * (hidden != 1)} in closed modules"
         if any(row.left_out for row in rows):
-            text = f"… {hidden:,} tensors have no row here"
+            text = f"… {numbers.count(hidden)} tensors have no row here"
         canvas.text(x + 12, top + 15, text, colours.TEXT_SOFT)
 
 
 def _row(canvas: Canvas, x: int, y: int, wide: int, row: Row, view: StaticView) -> None:
-    chosen = row.path == view.selected_tensor and not row.left_out
+    chosen = row.stands_for(view.selected_tensor)
     if chosen:
         canvas.rect(x, y, wide, ROW, colours.SELECTED)
         canvas.rect(x, y, 2, ROW, colours.ACCENT)
