@@ -135,8 +135,8 @@ def _normal(
 def ticks(low: float, high: float, most: int) -> list[float]:
     """Round values from low to high, about so many."""
     spread = high - low
-    if not (0 < spread < math.inf):
-        return [low]
+    if not 1e-290 < spread < math.inf:  # steps would be beyond float64
+        return [low, high] if high > low else [low]
     raw = spread / most
     power = 10.0 ** math.floor(math.log10(raw))
     step = next((factor * power for factor in (1, 2, 5) if factor * power >= raw * 0.8), 10 * power)
