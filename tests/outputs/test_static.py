@@ -75,7 +75,7 @@ def test_the_table_has_the_numbers():
         "NaN",
         "±Inf",
     ]
-    assert reader.rows[1][0] == "all 2 tensors"
+    assert reader.rows[1][0] == "whole model"
     assert reader.rows[2] == ["a.w", "2 × 3", "float32", "6", "0", "1.871", "-3", "2", "16.67\u2009%", "1", "1"]
     assert reader.rows[3][:5] == ["a.b", "5", "float32", "5", "0"]
 

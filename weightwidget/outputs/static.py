@@ -53,7 +53,7 @@ def static_html(view: StaticView, png: bytes | None = None) -> str:
     data = base64.b64encode(picture(view) if png is None else png).decode("ascii")
     chosen = _choose(view)
     total = view.modules.get("")
-    first = [] if total is None else [_row(f"all {len(view.source.tensors):,} tensors", "", total.dtype, total)]
+    first = [] if total is None else [_row("whole model", "", total.dtype, total)]
     rows = first + [_tensor(ref, view.tensors.get(ref.name)) for ref in chosen]
     heads = "".join(f'<th align="{_align(column)}">{head}</th>' for column, head in enumerate(HEADS))
     parts = [
