@@ -7,7 +7,7 @@ import operator
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
@@ -20,11 +20,11 @@ from weightwidget.anatomy.axes import SEPARATOR
 from weightwidget.anatomy.blocks import Blocks
 from weightwidget.detail.pixels import Aggregate
 from weightwidget.detail.selection import Selection, select
+from weightwidget.outputs.display import with_fallbacks
 from weightwidget.outputs.html import SavedPage, save_page
 from weightwidget.outputs.notebook_progress import NotebookProgress
-from weightwidget.outputs.page import page
-from weightwidget.outputs.saved import Copied, overview_of
-from weightwidget.outputs.snapshot import Snapshot
+from weightwidget.outputs.saved import Copied
+from weightwidget.outputs.view import StaticView
 from weightwidget.sources import open_weights
 from weightwidget.sources.base import TensorRef, WeightSource, in_totals
 from weightwidget.sources.source import ListedSource
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from sidecar import Sidecar
 
     from weightwidget.outputs.charts import Charts
+    from weightwidget.outputs.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,9 @@ FIRST_OVERVIEW = 0.5
 
 PACKING_PAUSE = 4
 """How many times longer than packing an overview the scan then goes on undisturbed."""
+
+QUICK_BLOCK = 1 << 22
+"""Weights of the tensors around a selected block, up to which it is summarised for the static picture of a cell."""
 
 
 Opened: TypeAlias = tuple[WeightSource, Anatomy, Blocks, OverviewPacker, TensorFilter]
@@ -487,9 +491,9 @@ class WeightExplorer(anywidget.AnyWidget):
         Snapshot
             Displayed where it is the last value of a cell. Its ``size`` says how many bytes it adds to the notebook.
         """
-        copied = self._copied()
-        document = page(overview_of(copied, detail), copied.traits, copied.name)
-        return Snapshot(document, "", b"", repr(self))
+        from weightwidget.outputs.snapshot import snapshot_of  # brings Pillow along: not before it is needed
+
+        return snapshot_of(self._copied(), self._static_view(), detail)
 
     def save_html(
         self,
@@ -524,8 +528,10 @@ class WeightExplorer(anywidget.AnyWidget):
         OSError
             If the file cannot be written. What was there before is then still there.
         """
+        from weightwidget.outputs.static import static_html  # brings Pillow along: not before it is needed
+
         line = NotebookProgress(f"saving {os.fspath(path)}")
-        saved = save_page(self._copied(), path, detail, progress or line)
+        saved = save_page(self._copied(), path, detail, progress or line, lambda: static_html(self._static_view()))
         line.done(f"saved {saved}")
         return saved
 
@@ -562,6 +568,28 @@ class WeightExplorer(anywidget.AnyWidget):
     def __repr__(self) -> str:
         """Name, size and state: what hosts without widgets show."""
         return describe(self.source, self.status, self.progress)
+
+    def _repr_mimebundle_(
+        self, include: Collection[str] | None = None, exclude: Collection[str] | None = None, **kwargs: Any
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What a notebook shows and stores: the widget, and a page, a picture and text for hosts without widgets."""
+        return with_fallbacks(super()._repr_mimebundle_(**kwargs), self._static_view, include, exclude)
+
+    def _static_view(self) -> StaticView:
+        """What is shown now, for everything that is made without a front end."""
+        summary, scan, selected = self._summary, self._scan, self.selected
+        tensors = summary.tensors if summary is not None else scan.results if scan is not None else {}
+        modules = summary.modules if summary is not None else {}
+        block = None
+        if SEPARATOR in selected and selected not in self.source.tensors:
+            parts = [ref for name in self._blocks.tensors(selected) if (ref := self.ref(name)) is not None]
+            if sum(ref.numel for ref in parts) <= QUICK_BLOCK and not self._closed:
+                block = self._blocks.record(selected)
+            else:  # the tensor around it is known already
+                selected = selected.partition(SEPARATOR)[0]
+        return StaticView(
+            self.source, self.status, self.progress, tensors, modules, selected, block, failure=self._message
+        )
 
     # -- traits ---------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from weightwidget.outputs import numbers
 from weightwidget.outputs.page import page
 from weightwidget.outputs.saved import Copied, overview_of
 
@@ -34,7 +35,7 @@ class SavedPage(os.PathLike[str]):
         return str(self.path)
 
     def __str__(self) -> str:
-        return f"{self.path}: {size_text(self.size)}"
+        return f"{self.path}: {numbers.plain(numbers.size(self.size))}"
 
     __repr__ = __str__
 
@@ -44,7 +45,7 @@ def save_page(
     path: str | os.PathLike[str],
     detail: int | None = None,
     progress: Callable[[float], None] | None = None,
-    static: str = "",
+    static: Callable[[], str] = str,
 ) -> SavedPage:
     """Write a copy of an explorer as one file.
 
@@ -60,7 +61,7 @@ def save_page(
     progress
         Takes the share that is done, 0 to 1. What it raises ends the work, and nothing is written.
     static
-        HTML for readers whose browser runs no scripts.
+        Makes the HTML for readers whose browser runs no scripts.
 
     Returns
     -------
@@ -79,7 +80,7 @@ def save_page(
     if not target.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {target.parent} to write {target.name} into: make it first")
     told = (lambda share: progress(share * (1 - WRITING))) if progress is not None else None
-    text = page(overview_of(copied, detail, told), copied.traits, copied.name, static).encode()
+    text = page(overview_of(copied, detail, told), copied.traits, copied.name, static()).encode()
     _replace(target, text)
     if progress is not None:
         progress(1.0)
@@ -94,12 +95,3 @@ def _replace(target: Path, content: bytes) -> None:
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
-
-
-def size_text(size: int) -> str:
-    """A number of bytes as a person reads it: ``"2.1 MB"``."""
-    value, units = float(size), ["B", "kB", "MB", "GB", "TB"]
-    while value >= 999.5 and len(units) > 1:
-        value /= 1000
-        units.pop(0)
-    return f"{value:.3g} {units[0]}"

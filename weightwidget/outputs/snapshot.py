@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import html
+import json
+from collections.abc import Mapping
 from typing import Any
+
+from weightwidget.outputs.page import page
+from weightwidget.outputs.picture import picture
+from weightwidget.outputs.plain import plain_text
+from weightwidget.outputs.saved import Copied, overview_of
+from weightwidget.outputs.static import static_html
+from weightwidget.outputs.view import StaticView
 
 HEIGHT = 760
 """Height of the frame in CSS pixels: that of the explorer at full width."""
@@ -17,35 +27,59 @@ class Snapshot:
 
     Parameters
     ----------
-    document
-        The page that is framed.
-    static
-        HTML without scripts, which stands under the frame.
-    picture
-        PNG.
-    text
-        For hosts that show text only.
+    data
+        By MIME type; binary data as base64.
+
+    Attributes
+    ----------
+    size
+        Bytes that it adds to a notebook.
     """
 
-    def __init__(self, document: str, static: str, picture: bytes, text: str) -> None:
-        self._document, self._static, self._picture, self._text = document, static, picture, text
+    def __init__(self, data: Mapping[str, str]) -> None:
+        self._data = dict(data)
 
     @property
     def size(self) -> int:
-        """Bytes that it adds to a notebook, about."""
-        return len(self._repr_html_()) + len(self._picture) * 4 // 3
+        """Bytes that it adds to a notebook."""
+        return len(json.dumps(self._data))
 
     def _repr_html_(self) -> str:
-        return framed(self._document, self._static)
+        return self._data["text/html"]
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        bundle: dict[str, Any] = {"text/html": self._repr_html_(), "text/plain": self._text}
-        if self._picture:
-            bundle["image/png"] = self._picture
-        return bundle
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return self._data
 
     def __repr__(self) -> str:
-        return self._text
+        return self._data["text/plain"]
+
+
+def snapshot_of(copied: Copied, view: StaticView, detail: int = 0) -> Snapshot:
+    """Make a copy that is displayed in a notebook.
+
+    Parameters
+    ----------
+    copied
+        What it shows.
+    view
+        The same, for hosts that run no scripts.
+    detail
+        How many levels of the heatmap it holds: see `weightwidget.outputs.saved.overview_of`.
+
+    Raises
+    ------
+    ValueError
+        If the detail is not one.
+    """
+    document = page(overview_of(copied, detail), copied.traits, copied.name)
+    png = picture(view)
+    return Snapshot(
+        {
+            "text/html": framed(document, static_html(view, png, folded=True)),
+            "image/png": base64.b64encode(png).decode("ascii"),
+            "text/plain": plain_text(view),
+        }
+    )
 
 
 def framed(document: str, static: str) -> str:
