@@ -71,6 +71,37 @@ class Notebook:
             assert time.monotonic() < end, f"{code!r} still gives {value!r}"
             self.page.wait_for_timeout(50)
 
+    def wait_idle(self) -> None:
+        """Wait until the notebook is shown and its kernel has nothing to do."""
+        self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+        self.page.wait_for_function(
+            "() => jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
+            timeout=60_000,
+        )
+
+    def save(self) -> None:
+        self.page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+        self.page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
+
+    def reload(self) -> None:
+        """Load the page again, while the kernel runs on."""
+        self.page.reload()
+        self.wait_idle()
+
+    def settled_account(self) -> dict[str, Any]:
+        """What tests/browser/leaks.js keeps account of, once timers that run out by themselves have done so."""
+        self.page.wait_for_function(
+            """() => {
+                const now = JSON.stringify(window.kept());
+                if (now !== window.accountBefore) window.accountSince = performance.now();
+                window.accountBefore = now;
+                return performance.now() - window.accountSince > 700;
+            }"""
+        )
+        account: dict[str, Any] = self.page.evaluate("() => window.kept()")
+        account["observers"] = sorted(account["observers"])
+        return account
+
     def screenshot(self, name: str) -> Path:
         return servers.screenshot(self.page, name)
 
@@ -81,22 +112,21 @@ def open_notebook(lab: tuple[str, Path], browser: Browser) -> Iterator[Callable[
     address, root = lab
     opened: list[tuple[Page, list[str]]] = []
 
-    def open_(*cells: str, width: int = 1500, height: int = 1000, dark: bool = False) -> Notebook:
+    def open_(*cells: str, width: int = 1500, height: int = 1000, dark: bool = False, before: str = "") -> Notebook:
         name = f"test-{len(list(root.iterdir()))}.ipynb"
         servers.write_notebook(root / name, cells)
         page = browser.new_page(viewport={"width": width, "height": height})
         errors = servers.watch_errors(page)
         opened.append((page, errors))
+        if before:
+            page.add_init_script(before)
         page.goto(f"{address}/lab/tree/{name}?reset")
-        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+        opened_notebook = Notebook(page, name)
+        opened_notebook.wait_idle()
         if dark:
             page.evaluate("() => jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
             page.wait_for_selector("body[data-jp-theme-light=false]", state="attached")
-        page.wait_for_function(
-            "() => jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
-            timeout=60_000,
-        )
-        return Notebook(page, name)
+        return opened_notebook
 
     yield open_
     for page, errors in opened:
