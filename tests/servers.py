@@ -118,15 +118,13 @@ def write_notebook(path: Path, cells: Sequence[str]) -> None:
 def watch_errors(page: Page, ignored: Sequence[str] = IGNORED_CONSOLE) -> list[str]:
     """Collect what goes wrong on a page: exceptions and errors of the console, but for those with an ignored text."""
     errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on(
-        "console",
-        lambda message: (
-            errors.append(message.text)
-            if message.type == "error" and not any(text in message.text for text in ignored)
-            else None
-        ),
-    )
+
+    def keep(text: str) -> None:
+        if not any(own in text for own in ignored):
+            errors.append(text)
+
+    page.on("pageerror", lambda error: keep(str(error)))
+    page.on("console", lambda message: keep(message.text) if message.type == "error" else None)
     return errors
 
 
