@@ -98,3 +98,7 @@ def styled(root: Locator, theme: str = "light") -> None:
     """The style sheet has reached the widget, and so has the host's theme."""
     expect(root).to_have_attribute("data-theme", theme)
     assert root.locator(".ww-body").evaluate("el => getComputedStyle(el).display") in ("flex", "grid")
+    # The host's own styles for lists do not come through: the name of a number stands in one line.
+    for term in root.locator("dt:visible").all():
+        box = term.bounding_box()
+        assert box is None or box["height"] < 30, f"{term.inner_text()!r} is broken into lines"
