@@ -30,10 +30,28 @@ def _():
     import json
 
     import marimo as mo
+
+    again = mo.ui.run_button(label="run again")
+    again
+    return again, json, mo
+
+
+@app.cell
+def _(again, mo):
+    again
 {model}
     view = mo.ui.anywidget(explorer)
     view
-    return json, mo, view
+    return (view,)
+
+
+@app.cell
+def _(mo, view):
+    from ipywidgets.widgets.widget import _instances
+
+    kept = [key for key, widget in _instances.items() if type(widget) is type(view.widget)]
+    mo.Html(f"<pre class='kept'>{{view.widget.model_id}} {{' '.join(kept)}}</pre>")
+    return
 
 
 @app.cell
@@ -88,3 +106,8 @@ def test_the_explorer_works(server: str, open_page, theme: str) -> None:
     root.get_by_label("filter layers").fill("")
     page.get_by_role("button", name="select from Python").click()
     expect(root.locator("[role=treeitem][data-path='fc1.bias']")).to_have_attribute("aria-selected", "true")
+    kept = page.locator(".kept")
+    own, *_ = kept.inner_text().split()
+    page.get_by_role("button", name="run again").click()
+    expect(root.locator("[role=treeitem][data-path='fc1.weight']")).to_have_attribute("aria-selected", "true")
+    expect(kept).not_to_contain_text(own)  # marimo lets go of it, and nothing of ours holds it

@@ -97,7 +97,7 @@ def test_a_reloaded_page_shows_what_it_showed(open_notebook):
     )
     expect(root.get_by_label("filter layers")).to_have_value("kind:Linear")
     expect(root.locator(".ww-hits")).to_have_text("4 / 6")
-    # What is drawn is the window: the axis ends with it.
+    # The view that came back has not put anything else in its place.
     assert notebook.python("out = explorer.window") == [2, 6, 40, 90]
     select(root, "fc1.weight")
     notebook.wait_python("out = explorer.selected", lambda value: value == "fc1.weight")
