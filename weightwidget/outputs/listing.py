@@ -360,7 +360,7 @@ def contents(value: Any) -> Iterable[tuple[Any, Any]] | None:
         return list(dict.items(value))
     if kind is MappingProxyType:
         return list(value.items())
-    inner = "data" if issubclass(kind, UserDict) else "_dict" if kind.__name__ == "FrozenDict" else ""
+    inner = "data" if issubclass(kind, UserDict) else "_dict" if class_name(value) == "FrozenDict" else ""
     if inner and issubclass(kind, Mapping):
         held = object.__getattribute__(value, inner)
         return list(dict.items(held)) if issubclass(type(held), dict) else None
