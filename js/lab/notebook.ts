@@ -12,8 +12,11 @@ export interface Shown {
   item: Item;
 }
 
-/** Puts a view into a tab of the main area. */
-export type AddTab = (view: View, item: Item, notebook: NotebookPanel) => LuminoWidget;
+/** Tabs of the main area. */
+export interface Tabs {
+  add(view: View, item: Item, notebook: NotebookPanel): LuminoWidget;
+  activate(tab: LuminoWidget): void;
+}
 
 export class Notebook {
   readonly watch: Watch;
@@ -24,13 +27,13 @@ export class Notebook {
   readonly panel: NotebookPanel;
 
   #lab: Lab;
-  #addTab: AddTab;
+  #host: Tabs;
   #tabs = new Map<string, Shown & { tab: LuminoWidget }>();
 
-  constructor(lab: Lab, panel: NotebookPanel, addTab: AddTab) {
+  constructor(lab: Lab, panel: NotebookPanel, host: Tabs) {
     this.#lab = lab;
     this.panel = panel;
-    this.#addTab = addTab;
+    this.#host = host;
     this.watch = new Watch(panel.sessionContext);
     this.watch.changed = () => {
       for (const shown of this.#all()) this.#compare(shown);
@@ -56,20 +59,17 @@ export class Notebook {
   openInTab(item: Item): void {
     const known = this.#tabs.get(item.name);
     const view = known?.view ?? this.#view(item);
-    const tab = known?.tab ?? this.#addTab(view, item, this.panel);
+    const tab = known?.tab ?? this.#host.add(view, item, this.panel);
     const shown = { view, item, tab };
     this.#tabs.set(item.name, shown);
-    if (known === undefined) {
+    if (known !== undefined) this.#host.activate(tab);
+    else {
       tab.disposed.connect(() => {
         this.#tabs.delete(item.name);
         view.close();
       });
     }
     this.#show(shown);
-  }
-
-  tabOf(item: Item): LuminoWidget | undefined {
-    return this.#tabs.get(item.name)?.tab;
   }
 
   /** Goes back to the list. */

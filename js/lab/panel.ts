@@ -6,7 +6,7 @@ import { PANEL_SVG, sign } from "./icons";
 import type { Lab, LuminoPanel, LuminoWidget, NotebookPanel, Tracker } from "./jupyterlab";
 import { List } from "./list";
 import { type Item, typeOf } from "./listing";
-import { type AddTab, Notebook } from "./notebook";
+import { Notebook, type Tabs } from "./notebook";
 import type { Condition } from "./watch";
 
 export const PANEL_ID = "weightwidget-panel";
@@ -28,7 +28,7 @@ export class WeightsPanel {
   readonly icon: unknown;
 
   #lab: Lab;
-  #addTab: AddTab;
+  #tabs: Tabs;
   #notebooks = new Map<NotebookPanel, Notebook>();
   #current: Notebook | null = null;
   #visible = false;
@@ -52,10 +52,10 @@ export class WeightsPanel {
   #listWidget: LuminoWidget;
   #headWidget: LuminoWidget;
 
-  constructor(lab: Lab, tracker: Tracker<NotebookPanel> | null, addTab: AddTab) {
+  constructor(lab: Lab, tracker: Tracker<NotebookPanel> | null, tabs: Tabs) {
     const { Panel, Widget } = lab["@lumino/widgets"];
     this.#lab = lab;
-    this.#addTab = addTab;
+    this.#tabs = tabs;
     this.icon = new lab["@jupyterlab/ui-components"].LabIcon({
       name: "weightwidget:panel",
       svgstr: PANEL_SVG,
@@ -109,7 +109,7 @@ export class WeightsPanel {
   #follow(panel: NotebookPanel | null): void {
     let notebook = panel === null ? null : (this.#notebooks.get(panel) ?? null);
     if (panel !== null && notebook === null && !panel.isDisposed) {
-      notebook = new Notebook(this.#lab, panel, this.#addTab);
+      notebook = new Notebook(this.#lab, panel, this.#tabs);
       const made = notebook;
       made.changed = () => {
         if (made === this.#current) this.#update();

@@ -82,9 +82,11 @@ function addPanel(
   palette: Palette | null,
   restorer: Restorer | null,
 ): void {
-  const panel = new WeightsPanel(lab, tracker, (view, item, notebook) =>
-    tabs.add(view, item.name, `Weights of ${item.name} in ${notebook.context.path}`, notebook),
-  );
+  const panel = new WeightsPanel(lab, tracker, {
+    add: (view, item, notebook) =>
+      tabs.add(view, item.name, `Weights of ${item.name} in ${notebook.context.path}`, notebook),
+    activate: (tab) => app.shell.activateById(tab.id),
+  });
   tabs.icon = panel.icon;
   app.shell.add(panel.widget, "left", { rank: 550 });
   restorer?.add(panel.widget, PANEL_ID);
