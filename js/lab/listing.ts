@@ -73,12 +73,12 @@ export function matches(item: Item, filter: string): boolean {
 
 /** Its number of weights; empty if that is not known. */
 export function weightsOf(item: Item): string {
-  return item.weights === null ? "" : atLeast(item) + formatCount(item.weights);
+  return item.weights === null || item.tensors === 0 ? "" : atLeast(item) + formatCount(item.weights);
 }
 
 /** Its size in memory or on disk; empty if that is not known. */
 export function sizeOf(item: Item): string {
-  return item.bytes === null ? "" : atLeast(item) + formatBytes(item.bytes);
+  return item.bytes === null || item.tensors === 0 ? "" : atLeast(item) + formatBytes(item.bytes);
 }
 
 /** What it is, in few words: its class and commonest type of element. */
@@ -86,6 +86,7 @@ export function typeOf(item: Item): string {
   if (item.kind === "file" || item.kind === "folder") return lastPart(item.label ?? item.type);
   const [dtype, ...others] = item.dtypes;
   const elements = dtype === undefined ? "" : ` · ${dtype}${others.length > 0 ? ` +${others.length}` : ""}`;
+  if (item.tensors === 0 && item.note) return `${item.type} · ${item.note}`;
   const shown = item.kind === "explorer" && item.label ? `explorer of ${item.label}` : item.type;
   return shown + elements;
 }
@@ -96,7 +97,7 @@ export function describe(item: Item): string {
   lines.push(
     item.label !== undefined && item.label !== item.name ? `${item.type}: ${item.label}` : item.type,
   );
-  if (item.tensors !== null && item.weights !== null) {
+  if (item.tensors && item.weights !== null) {
     const tensors = `${formatCount(item.tensors)} ${item.tensors === 1 ? "tensor" : "tensors"}`;
     lines.push(`${atLeast(item)}${tensors}, ${atLeast(item)}${formatCount(item.weights)} weights`);
   }

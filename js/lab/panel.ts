@@ -206,7 +206,7 @@ export class WeightsPanel {
     this.#head.replaceChildren(
       back,
       h("span", { class: "wwp-title", title: item.name }, item.name),
-      h("span", { class: "wwp-soft wwp-title-type", title: typeOf(item) }, item.type),
+      h("span", { class: "wwp-soft wwp-title-type", title: typeOf(item) }, item.label ?? item.type),
       button("again", "Read the weights again", () => void this.#current?.shown?.view.refresh()),
       button("tab", "Open in a tab", () => {
         const shown = this.#current?.shown;

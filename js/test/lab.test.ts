@@ -62,6 +62,11 @@ test("an item is told in few words, and in all", () => {
   assert.equal(typeOf(item({ kind: "file", type: "PosixPath", label: "runs/last/model.pt" })), "model.pt");
   const file = item({ kind: "file", weights: null, tensors: null, bytes: null });
   assert.deepEqual([weightsOf(file), sizeOf(file)], ["", ""]);
+  const lazy = item({ tensors: 0, weights: 0, bytes: 0, dtypes: [], note: "not initialised yet" });
+  assert.deepEqual(
+    [weightsOf(lazy), sizeOf(lazy), typeOf(lazy)],
+    ["", "", "Sequential · not initialised yet"],
+  );
   const text = describe(item({ aliases: ["net"], note: "one lazy tensor" }));
   assert.equal(
     text,

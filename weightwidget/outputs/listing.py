@@ -26,7 +26,7 @@ MOST_MODELS = 500
 MOST_ARRAYS = 200
 MOST_SKIPPED = 50
 
-MOST_NODES = 200_000
+MOST_NODES = 100_000
 """Tensors, modules and entries of an object that are counted; of more it is said that there are at least so many."""
 
 LONGEST = 0.5
@@ -35,6 +35,9 @@ LONGEST = 0.5
 LONGEST_NAME = 1000
 LONGEST_PATH = 1000
 MOST_FILES = 500
+
+_PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None)})
+"""What people keep by the million in histories and vocabularies, and what holds no weights."""
 
 _NOT_THE_USERS = frozenset({"In", "Out", "exit", "quit", "get_ipython"})
 
@@ -169,6 +172,7 @@ class Libraries:
     def __init__(self) -> None:
         self.module = class_of("torch.nn.modules.module", "Module")
         self.tensor = class_of("torch", "Tensor")
+        self.strided = loaded("torch").get("strided")
         self.lazy = class_of("torch.nn.parameter", "UninitializedTensorMixin")
         self.array = class_of("numpy", "ndarray")
         self.npz = class_of("numpy.lib.npyio", "NpzFile") or class_of("numpy.lib._npyio_impl", "NpzFile")
@@ -256,7 +260,7 @@ class Count:
         if inside is not None:
             return ((key, item, False) for key, item in inside) if self._first(id(value)) else None
         if issubclass(kind, (list, tuple)):
-            return (("", item, False) for item in iterate(value)) if self._first(id(value)) else None
+            return (("", item, False) for item in items_of(value)) if self._first(id(value)) else None
         return None
 
     def _first(self, key: Any) -> bool:
@@ -275,13 +279,12 @@ class Count:
         if tensor.is_nested:
             self._note("a nested tensor without a single shape")
             return
-        plain = (
-            tensor.layout is loaded("torch")["strided"] and type(tensor).__torch_dispatch__ is cls.__torch_dispatch__
-        )
+        is_strided = tensor.layout is self.libraries.strided
+        plain = is_strided and type(tensor).__torch_dispatch__ is cls.__torch_dispatch__
         weights = cls.numel(tensor)
         if plain and weights and not tensor.is_meta:
-            place = (str(tensor.device), tensor.untyped_storage().data_ptr(), tensor.storage_offset())
-            if not self._first((*place, tensor.dtype, tuple(tensor.shape), tensor.stride())):
+            place = (tensor.device, tensor.untyped_storage().data_ptr(), tensor.storage_offset())
+            if not self._first((*place, tensor.dtype, tensor.shape, tensor.stride())):
                 return
         elif not plain:
             self._note(f"{class_name(tensor)}: its size in memory is not what its shape says")
@@ -357,7 +360,7 @@ def contents(value: Any) -> Iterable[tuple[Any, Any]] | None:
     """
     kind = type(value)
     if issubclass(kind, dict):
-        return list(dict.items(value))
+        return [pair for pair in dict.items(value) if type(pair[1]) not in _PLAIN]
     if kind is MappingProxyType:
         return list(value.items())
     inner = "data" if issubclass(kind, UserDict) else "_dict" if class_name(value) == "FrozenDict" else ""
@@ -367,9 +370,10 @@ def contents(value: Any) -> Iterable[tuple[Any, Any]] | None:
     return None
 
 
-def iterate(value: Any) -> Iterator[Any]:
-    """Items of a list or tuple, whatever its class makes of iterating."""
-    return list.__iter__(value) if issubclass(type(value), list) else tuple.__iter__(value)
+def items_of(value: Any) -> list[Any]:
+    """Items of a list or tuple that may hold weights, whatever its class makes of iterating."""
+    items: Iterator[Any] = list.__iter__(value) if issubclass(type(value), list) else tuple.__iter__(value)
+    return [item for item in items if type(item) not in _PLAIN]
 
 
 def look_at_path(path: str) -> dict[str, Any] | None:
