@@ -15,7 +15,8 @@ from pathlib import Path
 import nbformat
 from playwright.sync_api import Page
 
-RESULTS = Path(__file__).parents[1] / "test-results"
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "test-results"
 
 IGNORED_CONSOLE = (
     # The hosts' own, with no extension and no network about.

@@ -21,10 +21,15 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     home = tmp_path_factory.mktemp("jupyter")
     root = home / "root"
     root.mkdir()
+    # This tree's own build, whatever is installed.
+    extensions = home / "labextensions"
+    extensions.mkdir()
+    (extensions / "weightwidget").symlink_to(servers.ROOT / "weightwidget" / "labextension")
     port = servers.free_port()
     command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"]
     command += [*servers.JUPYTER_FLAGS, f"--ServerApp.root_dir={root}"]
     command += ["--LabApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly"]
+    command += [f"--LabApp.extra_labextensions_path={extensions}"]
     address = f"http://127.0.0.1:{port}"
     with servers.serving(command, home, root, address):
         yield address, root
