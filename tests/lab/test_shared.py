@@ -11,6 +11,7 @@ import pytest
 from nbformat.sign import NotebookNotary
 from playwright.sync_api import Browser, Page, expect
 
+from tests import servers
 from tests.browser.standalone import RESULTS, Standalone, View
 
 pytestmark = pytest.mark.lab
@@ -51,7 +52,7 @@ def lab_page(lab, browser: Browser):
     errors: list[str] = []
     page = browser.new_page(viewport={"width": 1500, "height": 1300})
     page.on("pageerror", lambda error: errors.append(str(error)))
-    ignored = ("favicon", "service-worker", "Failed to load resource")
+    ignored = (*servers.IGNORED_CONSOLE, "Could not restore the debugger state")
     page.on(
         "console",
         lambda message: (
@@ -107,8 +108,9 @@ def test_exported_to_html_without_a_network(quickstart, browser, tmp_path):
     path.write_text(body, "utf-8")
     page = Standalone(browser, path, viewport={"width": 1400, "height": 1000})
     view = View(page.page.frame_locator("iframe[srcdoc]"))
-    expect(view.row("conv2.weight")).to_be_visible()
+    # A frame that is out of sight does not draw.
     page.page.locator("iframe[srcdoc]").scroll_into_view_if_needed()
+    expect(view.row("conv2.weight")).to_be_visible()
     use(view)
     page.page.screenshot(path=RESULTS / "shared-nbconvert.png")
     # nbconvert's page asks for its own scripts (mathematics, widgets); nothing of ours does.
