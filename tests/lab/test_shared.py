@@ -52,7 +52,9 @@ def lab_page(lab, browser: Browser):
     errors: list[str] = []
     page = browser.new_page(viewport={"width": 1500, "height": 1300})
     page.on("pageerror", lambda error: errors.append(str(error)))
-    ignored = (*servers.IGNORED_CONSOLE, "Could not restore the debugger state")
+    # Of JupyterLab, and of bqplot where JupyterLab keeps its figure out of sight at first.
+    theirs = ("Could not restore the debugger state", "<rect> attribute")
+    ignored = (*servers.IGNORED_CONSOLE, *theirs)
     page.on(
         "console",
         lambda message: (
