@@ -9,7 +9,7 @@ NOTEBOOK ?= notebooks/quickstart.ipynb
 LAB_FLAGS := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 
 # The listing runs in kernels; its text travels in JupyterLab's extension, and so does the version.
-FRONT_END := $(shell find js/src js/page js/dev js/lab -type f -not -path '*/dist/*') js/build.mjs js/labextension.mjs \
+FRONT_END := $(shell find js/src js/page js/dev js/lab -type f -not -path '*/dist/*') js/build.mjs js/packed.mjs js/labextension.mjs \
 	js/package-lock.json weightwidget/outputs/listing.py weightwidget/__init__.py
 STATIC := weightwidget/static/widget.js
 TOOLS := $(VENV)/.tools

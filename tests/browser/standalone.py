@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from playwright.sync_api import Browser, Frame, Locator, Page, Request, expect
+from playwright.sync_api import Browser, Frame, FrameLocator, Locator, Page, Request, expect
 
 RESULTS = Path(__file__).parents[2] / "test-results"
 
@@ -42,7 +42,7 @@ class Standalone:
 class View:
     """An explorer somewhere on a page or in a frame."""
 
-    def __init__(self, where: Page | Frame | Locator) -> None:
+    def __init__(self, where: Page | Frame | FrameLocator | Locator) -> None:
         self.root = where.locator(".weightwidget").first
 
     def row(self, path: str) -> Locator:

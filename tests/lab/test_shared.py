@@ -81,6 +81,12 @@ def test_reopened_with_a_fresh_kernel(quickstart, lab, lab_page):
     use(view)
     lab_page.screenshot(path=RESULTS / "shared-fresh-kernel.png")
 
+    # The snapshot in the same notebook needs no kernel at all.
+    lab_page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    frame = lab_page.locator(".jp-Notebook iframe[srcdoc]")
+    frame.scroll_into_view_if_needed()
+    use(View(frame.content_frame))
+
 
 def test_reopened_untrusted(quickstart, lab, lab_page):
     """From somebody else: the static copy, with its picture and its numbers, and nothing that runs."""
