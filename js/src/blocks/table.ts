@@ -144,6 +144,7 @@ export function withBlocks(base: Overview, table: BlockTable): Overview {
     logHistogram: (row) => (row < base.rows ? base.logHistogram(row) : (recordAt(row)?.logHistogram ?? null)),
     thumbnail: (row) => (row < base.rows ? base.thumbnail(row) : (recordAt(row)?.thumbnail ?? null)),
     kept: (row) => (row < base.rows ? base.kept(row) : null),
+    filters: (row) => (row < base.rows ? base.filters(row) : null),
     profiles: (row) => (row < base.rows ? base.profiles(row) : (recordAt(row)?.profiles ?? null)),
   };
 }
