@@ -9,6 +9,7 @@ import type { Numbers } from "../safetensors";
 import { defaultAxes, position } from "../tensor";
 import { countBins, countWithin } from "./histogram";
 import { type Drawn, draw, largest, norms, tileOf } from "./matrix";
+import { recordsOf } from "./records";
 
 type Answers = {
   [K in RequestKind]?: (overview: Overview, request: Requests[K]["request"]) => Reply<K> | null;
@@ -61,6 +62,7 @@ const ANSWERS: Answers = {
     const { counts, ...found } = countBins(kept.data, bins, scale, over);
     return { ...found, exact: true, relative_error: 0, buffers: views(counts) };
   },
+  records: (overview, { paths, detail }) => recordsOf(overview, paths, detail),
   count: (overview, { path, range }) => {
     const kept = whole(overview, path);
     if (!kept) return null;
