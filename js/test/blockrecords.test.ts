@@ -48,14 +48,14 @@ function own(view: DataView): ArrayBuffer {
 function arrays(kind: string, buffers: readonly ArrayBuffer[]): ArrayLike<number>[] {
   return buffers.map((buffer, at) => {
     if (kind === "tile" && at === 1) return new Uint8Array(buffer);
-    const wide = kind === "histogram" || (kind === "records" && at < 3);
+    const wide = kind === "histogram" || (kind === "records" && at < 3) || (kind === "gates" && at < 6);
     return wide ? new Float64Array(buffer) : new Float32Array(buffer);
   });
 }
 
 for (const { request, reply, buffers } of stored.cases) {
   const { kind } = request;
-  test(`${kind} of ${JSON.stringify(request.paths ?? request.tensor ?? request.path)}`, () => {
+  test(`${kind} of ${JSON.stringify(request.paths ?? request.tensor ?? request.path ?? request.recurrent)}`, () => {
     const found = answerLocally(overview, kind, request as unknown as Requests[RequestKind]["request"]);
     assert(found, "not answered");
     const mine = arrays(kind, found.buffers.map(own));
@@ -81,6 +81,11 @@ for (const { request, reply, buffers } of stored.cases) {
     theirs.forEach((array, at) => {
       if (kind !== "records" || at > 0) compare(mine[at] as ArrayLike<number>, array, `buffer ${at}`);
     });
+    if (kind === "gates") {
+      near(fields.limit as number, reply.limit as number, "limit");
+      for (const key of ["gates", "units", "bins", "pictures", "separate", "keeper"])
+        assert.deepEqual(fields[key], reply[key], key);
+    }
     for (const key of ["row", "col", "count", "total", "below", "above", "height", "width"]) {
       if (key in reply) assert.equal(fields[key], reply[key], key);
     }

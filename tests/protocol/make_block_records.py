@@ -1,4 +1,4 @@
-"""Writes block_records.json: requests about blocks, and Python's answers, which the front end must give too.
+"""Writes block_records.json: requests about blocks and gates, and Python's answers, which the front end must give too.
 
 The overview has all tensors whole. Run ``python -m tests.protocol.make_block_records`` when the format changes;
 tests/wire/test_block_records.py holds it to the handlers, js/test/blockrecords.test.ts to the front end.
@@ -51,6 +51,9 @@ def model() -> nn.Module:
     """Gates, heads, experts, columns; several types, odd values."""
     net = nn.Module()
     net.lstm = nn.LSTM(5, 7)
+    net.gru = nn.GRU(3, 5)
+    net.rnn = nn.RNN(131, 6, bias=False)
+    net.projected = nn.LSTM(5, 7, proj_size=3)
     net.attention = nn.MultiheadAttention(12, 3).to(torch.bfloat16)
     with torch.no_grad():
         for number, weight in enumerate(net.parameters()):
@@ -93,6 +96,7 @@ def requests() -> list[dict[str, Any]]:
     """What is asked."""
     asked: list[dict[str, Any]] = [
         *({"kind": "records", "paths": [path], "detail": "all"} for path in PATHS),
+        *({"kind": "gates", "recurrent": f"{name}.weight_hh_l0"} for name in ("lstm", "gru", "rnn", "projected")),
         {"kind": "records", "paths": list(PATHS), "detail": "numbers"},
     ]
     for path in ("lstm.weight_ih_l0 › f", "attention › head 2 › output", "odd › right"):
