@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext
 
-from tests.browser.conftest import origin as origin  # noqa: PLC0414 - a fixture
+from tests.browser.conftest import origin as origin
 from tests.security.watch import Watch
 
 

@@ -2,6 +2,7 @@
 
 import { h } from "../draw/dom";
 import { formatCount, formatShape } from "../draw/format";
+import { visible } from "../draw/visible";
 import type { Overview } from "../overview";
 import type { Store } from "../store";
 
@@ -25,13 +26,16 @@ export function headingPanel(store: Store): HTMLElement {
     const shown = all.flatMap(({ label, target }) => {
       const button = h(
         "button",
-        { class: "ww-plain ww-soft", type: "button", title: target || "the whole model" },
+        { class: "ww-plain ww-soft", type: "button", title: visible(target) || "the whole model" },
         label,
       );
       button.addEventListener("click", () => store.select(target));
       return [button, h("span", { class: "ww-soft" }, "›")];
     });
-    path.replaceChildren(...shown, h("strong", { class: "ww-path-last", title: selected }, last.label));
+    path.replaceChildren(
+      ...shown,
+      h("strong", { class: "ww-path-last", title: visible(selected) }, last.label),
+    );
 
     if (row < 0) {
       facts.textContent = overview.rows === 0 ? "" : "no such tensor or module in this model";

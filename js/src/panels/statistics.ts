@@ -1,7 +1,7 @@
 /** The statistics of the selected tensor or module, as a table that can be copied. */
 
 import { batch, untracked } from "@preact/signals-core";
-import { breakable, copyText, h } from "../draw/dom";
+import { breakable, copyText, h, setText } from "../draw/dom";
 import { set } from "../draw/svg";
 import type { Store } from "../store";
 import { matrixSize } from "../tensor";
@@ -43,7 +43,7 @@ export function statisticsPanel(store: Store): HTMLElement {
     panel.hidden = row < 0;
     if (row < 0) return;
     const problem = overview.error(row);
-    error.textContent = problem;
+    setText(error, problem, true);
     error.hidden = problem === "";
     const path = store.traits.selected.value;
     shown = entries(overview, row, path);
