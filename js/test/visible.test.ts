@@ -14,7 +14,7 @@ test("visible is its own fixed point", () => {
 });
 
 test("texts of the explorer keep their spaces, tooltips their lines", () => {
-  assert.equal(shown("1\u2009234 weights\u00a0\u202e"), "1\u2009234 weights\u00a0\\u202e");
+  assert.equal(shown("1\u2009234 weights\u00a0\u202e"), "1\u2009234 weights\\xa0\\u202e");
   assert.equal(shown("a\nb\u202e", true), "a\nb\\u202e");
   assert.equal(shown("a\nb"), "a\\nb");
 });

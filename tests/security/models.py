@@ -54,6 +54,21 @@ class Refuses:
         raise ValueError(self.reason)
 
 
+class Turns(Refuses):
+    """Reads well until it is told not to: the scan succeeds, and what is asked later fails."""
+
+    def __init__(self, tensor: torch.Tensor, reason: str) -> None:
+        super().__init__(reason)
+        self.tensor: torch.Tensor | None = tensor
+
+    def __call__(self, index: Index) -> torch.Tensor:
+        return super().__call__(index) if self.tensor is None else self.tensor[index]
+
+
+LATER = "turns.weight"
+"""Tensor of `source` that can be made to fail."""
+
+
 def source() -> ListedSource:
     """Names, classes, reasons why tensors cannot be read, and what was left out: payloads all of them."""
     refs = []
@@ -65,9 +80,10 @@ def source() -> ListedSource:
         else:
             reader = numbered(at).__getitem__
         refs.append(TensorRef(f"{name}.weight", (3, 5), "float32", "weight", reader))  # type: ignore[arg-type]
+    refs.append(TensorRef(LATER, (300, 700), "float32", "weight", Turns(torch.randn(300, 700), TEXTS[7] + SHORT[-30])))
     modules = {
         path: ModuleInfo(path, reason, {"hidden": reason}, (reason,), reason)
-        for ref, reason in zip(refs, TEXTS, strict=True)
+        for ref, reason in zip(refs, TEXTS, strict=False)
         if (path := ref.module) or True
     }
     skipped = {without_surrogates(text): reason for text, reason in reasons.items()}

@@ -19,12 +19,27 @@ NUMBERED = re.compile(r"xss (\d+)")
 
 FOREIGN = """root => [...root.querySelectorAll('*')].filter(element => {
     const names = element.getAttributeNames();
-    return element.matches('script, img, iframe, object, embed, link, base, meta, form, video, audio, marquee, math, '
+    return element.matches('script, img, iframe, object, embed, link, base, meta, form:not(.ww-heads-set), video, audio, marquee, math, '
             + 'template, foreignObject, animate, image, x, style, a[href]')
         || names.some(name => name.startsWith('on') || name === 'autofocus' || name === 'formaction')
         || names.some(name => /^\\s*(javascript|data):/i.test(element.getAttribute(name)) && /href|src/.test(name));
 }).map(element => element.outerHTML.slice(0, 200))"""
 """Elements and attributes that the explorer never has, so that a name must have made them."""
+
+UNSEEN = """root => {
+    const unseen = /(?![ \\u2009\\u00a0])[\\p{C}\\p{Z}\\p{Default_Ignorable_Code_Point}]/u;
+    const found = [];
+    const look = (where, text) => { if (unseen.test(text)) found.push(where + ': ' + JSON.stringify(text).slice(0, 200)); };
+    for (const element of root.querySelectorAll('*')) {
+        for (const name of element.getAttributeNames()) {
+            if (/^(title|alt|placeholder|aria-)/.test(name)) look(`${element.className} ${name}`, element.getAttribute(name).replaceAll('\\n', ''));
+        }
+        if (element.matches('script, style')) continue;
+        for (const node of element.childNodes) if (node.nodeType === 3) look(element.className || element.tagName, node.data.replaceAll('\\n', ''));
+    }
+    return found;
+}"""
+"""Texts and tooltips in which something is not seen. Thin spaces, those that hold a line open, and lines are the widget's."""
 
 
 class Watch:

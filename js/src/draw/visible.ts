@@ -6,8 +6,8 @@
 /** What is not seen: controls, formats, marks that turn the direction of writing, spaces but the plain one, blanks. */
 const UNSEEN = /(?! )[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800]/gu;
 
-/** Signs that texts of the explorer itself have: thin spaces in numbers, a space that holds a line open. */
-const OWN = new Set(["\u2009", "\u00a0"]);
+/** The space that texts of the explorer itself have, in numbers. */
+const THIN = "\u2009";
 
 const SHORT: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
@@ -19,9 +19,9 @@ export function visible(text: string): string {
   return text.replace(UNSEEN, escaped);
 }
 
-/** A text of the explorer with names in it: its own spaces stay, and if it is a tooltip its lines. */
+/** A text of the explorer with names in it: its own thin spaces stay, and if it is a tooltip its lines. */
 export function shown(text: string, lines = false): string {
-  return text.replace(UNSEEN, (sign) => (OWN.has(sign) || (lines && sign === "\n") ? sign : escaped(sign)));
+  return text.replace(UNSEEN, (sign) => (sign === THIN || (lines && sign === "\n") ? sign : escaped(sign)));
 }
 
 function escaped(sign: string): string {
