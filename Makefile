@@ -8,10 +8,17 @@ NOTEBOOK ?= notebooks/quickstart.ipynb
 # Containers often run as root, which JupyterLab refuses unless it is told that this is meant.
 LAB_FLAGS := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 
-FRONT_END := $(shell find js/src js/dev -type f -not -path '*/dist/*') js/build.mjs js/package-lock.json
+# The listing runs in kernels; its text travels in JupyterLab's extension, and so does the version.
+FRONT_END := $(shell find js/src js/dev js/lab -type f -not -path '*/dist/*') js/build.mjs js/labextension.mjs \
+	js/package-lock.json weightwidget/outputs/listing.py weightwidget/__init__.py
 STATIC := weightwidget/static/widget.js
 TOOLS := $(VENV)/.tools
 PINS := pyproject.toml constraints.txt
+
+# An editable install leaves a copy of the extension: linked, JupyterLab has what was built last.
+LABEXTENSIONS := $(VENV)/share/jupyter/labextensions
+LINK_EXTENSION = mkdir -p $(LABEXTENSIONS) && rm -rf $(LABEXTENSIONS)/weightwidget && \
+	ln -s "$(CURDIR)/weightwidget/labextension" $(LABEXTENSIONS)/weightwidget
 
 .PHONY: demo test install lint build clean format
 
@@ -37,12 +44,12 @@ format: $(VENV)/.dev js/node_modules/.installed
 	cd js && npx biome check --write .
 
 build: $(VENV)/.dev  ## the wheel, front end included
-	rm -rf dist weightwidget/static
+	rm -rf dist weightwidget/static weightwidget/labextension
 	$(BIN)/python -m build --wheel
 	$(BIN)/python tests/check_wheel.py dist/*.whl
 
 clean:
-	rm -rf $(VENV) dist build weightwidget/static js/node_modules js/dev/dist js/test/dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist build weightwidget/static weightwidget/labextension js/node_modules js/dev/dist js/test/dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(TOOLS):
 	@command -v npm >/dev/null || { echo "npm was not found: install Node 20 or newer (it builds the front end)"; exit 1; }
@@ -52,14 +59,17 @@ $(TOOLS):
 
 $(VENV)/.demo: $(TOOLS) $(PINS)
 	$(PIP) install -c constraints.txt -e '.[demo]'
+	$(LINK_EXTENSION)
 	touch $@
 
 $(VENV)/.test: $(TOOLS) $(PINS)
 	$(PIP) install -c constraints.txt -e '.[test]'
+	$(LINK_EXTENSION)
 	touch $@ $(VENV)/.demo
 
 $(VENV)/.dev: $(TOOLS) $(PINS)
 	$(PIP) install -c constraints.txt -e '.[dev]'
+	$(LINK_EXTENSION)
 	touch $@ $(VENV)/.test $(VENV)/.demo
 
 js/node_modules/.installed: js/package.json js/package-lock.json

@@ -1,6 +1,7 @@
-// Bundles the widget into weightwidget/static and the page with a fake model into dev/dist; with --dev, serves that page.
+// Bundles what weightwidget ships and the page with a fake model (dev/dist); with --dev, serves that page.
 import { dirname, resolve } from "node:path";
 import { build, context } from "esbuild";
+import { buildLabExtension } from "./labextension.mjs";
 
 const PORT = 8123;
 
@@ -63,5 +64,5 @@ if (process.argv.includes("--dev")) {
   await serving.serve({ servedir: "dev", host: "127.0.0.1", port: PORT });
   console.log(`the widget on a fake model: http://127.0.0.1:${PORT}/`);
 } else {
-  await Promise.all([build(widget), build(styles), build(page), build(dev)]);
+  await Promise.all([build(widget), build(styles), build(page), build(dev), buildLabExtension()]);
 }

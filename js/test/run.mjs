@@ -25,6 +25,7 @@ await build({
   format: "esm",
   platform: "node",
   target: "node20",
+  loader: { ".py": "text" },
   sourcemap: "inline",
   logLevel: "warning",
 });

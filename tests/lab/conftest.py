@@ -44,6 +44,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     settings.mkdir(parents=True)
     quiet = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
     (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
+    # This tree's own build, whatever is installed.
+    extensions = home / "labextensions"
+    extensions.mkdir()
+    (extensions / "weightwidget").symlink_to(ROOT / "weightwidget" / "labextension")
     port = free_port()
     environment = os.environ | {
         "JUPYTER_CONFIG_DIR": str(home / "config"),
@@ -58,6 +62,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     command += ["--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}", "--IdentityProvider.token="]
     command += ["--ServerApp.password=", "--ServerApp.disable_check_xsrf=True", "--ServerApp.allow_root=True"]
     command += ["--LabApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly"]
+    command += [f"--LabApp.extra_labextensions_path={extensions}"]
     log = (home / "server.log").open("w")
     server = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT, cwd=root)
     address = f"http://127.0.0.1:{port}"

@@ -1,0 +1,5 @@
+/** A file that the build puts in as text. */
+declare module "*.py" {
+  const text: string;
+  export default text;
+}
