@@ -4,12 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 NOTEBOOK ?= notebooks/quickstart.ipynb
+# Of the tests without a browser; those with one share it, and run one after the other.
+WORKERS ?= 2
 
 # Containers often run as root, which JupyterLab refuses unless it is told that this is meant.
 LAB_FLAGS := $(shell [ "$$(id -u)" = 0 ] && echo --allow-root)
 
 # The listing runs in kernels; its text travels in JupyterLab's extension, and so does the version.
-FRONT_END := $(shell find js/src js/dev js/lab -type f -not -path '*/dist/*') js/build.mjs js/labextension.mjs \
+FRONT_END := $(shell find js/src js/page js/dev js/lab -type f -not -path '*/dist/*') js/build.mjs js/packed.mjs js/labextension.mjs \
 	js/package-lock.json weightwidget/outputs/listing.py weightwidget/__init__.py
 STATIC := weightwidget/static/widget.js
 TOOLS := $(VENV)/.tools
@@ -28,7 +30,8 @@ demo: $(VENV)/.demo $(STATIC)  ## open JupyterLab on the quickstart
 test: $(VENV)/.test js/node_modules/.installed $(STATIC)  ## all tests, browser ones included
 	$(BIN)/python tests/browser/chromium.py
 	cd js && npm run --silent test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not browser and not lab" -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -m "browser or lab"
 
 install: $(VENV)/.demo $(STATIC)  ## the package and what the notebooks use, into .venv
 

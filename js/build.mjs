@@ -2,6 +2,7 @@
 import { dirname, resolve } from "node:path";
 import { build, context } from "esbuild";
 import { buildLabExtension } from "./labextension.mjs";
+import { packModule } from "./packed.mjs";
 
 const PORT = 8123;
 
@@ -64,5 +65,6 @@ if (process.argv.includes("--dev")) {
   await serving.serve({ servedir: "dev", host: "127.0.0.1", port: PORT });
   console.log(`the widget on a fake model: http://127.0.0.1:${PORT}/`);
 } else {
-  await Promise.all([build(widget), build(styles), build(page), build(dev), buildLabExtension()]);
+  const packed = build(widget).then(() => packModule("../weightwidget/static/widget.js"));
+  await Promise.all([packed, build(styles), build(page), build(dev), buildLabExtension()]);
 }

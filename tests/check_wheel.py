@@ -11,7 +11,9 @@ import zipfile
 
 EXTENSION = ".data/data/share/jupyter/labextensions/weightwidget"
 
-NEEDED = ("weightwidget/static/widget.js", "weightwidget/static/widget.css", "weightwidget/py.typed")
+STATIC = ("widget.js", "widget.css", "page.js", "page-loader.js", "page.css")
+
+NEEDED = ("weightwidget/py.typed", *(f"weightwidget/static/{name}" for name in STATIC))
 
 
 def missing(wheel: str) -> list[str]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser import chromium
@@ -20,3 +24,29 @@ def browser() -> Iterator[Browser]:
         running = playwright.chromium.launch(executable_path=executable, args=chromium.FLAGS)
         yield running
         running.close()
+
+
+@dataclass(frozen=True)
+class Executed:
+    """A notebook that was run from top to bottom, and the folder that it ran in, with what it wrote."""
+
+    notebook: nbformat.NotebookNode
+    folder: Path
+
+
+@pytest.fixture(scope="session")
+def executed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Executed]:
+    """Runs a notebook of this repository, once in a test run. Not to be changed: others look at it too."""
+    done: dict[Path, Executed] = {}
+
+    def run(path: Path) -> Executed:
+        if path not in done:
+            notebook = nbformat.read(path, as_version=4)
+            folder = tmp_path_factory.mktemp(path.stem)
+            NotebookClient(
+                notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": folder}}
+            ).execute()
+            done[path] = Executed(notebook, folder)
+        return done[path]
+
+    return run

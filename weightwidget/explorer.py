@@ -20,6 +20,7 @@ from weightwidget.anatomy.axes import SEPARATOR
 from weightwidget.anatomy.blocks import Blocks
 from weightwidget.detail.pixels import Aggregate
 from weightwidget.detail.selection import Selection, select
+from weightwidget.outputs.cells import close_layout, replace_earlier
 from weightwidget.outputs.display import with_fallbacks
 from weightwidget.outputs.html import SavedPage, save_page
 from weightwidget.outputs.names import shorten, visible
@@ -147,6 +148,13 @@ class WeightExplorer(anywidget.AnyWidget):
         If `obj` is nothing that `open_weights` takes, or there is no trait of a name.
     WeightFileError
         If a file is missing, damaged or refused.
+
+    Notes
+    -----
+    When a notebook's cell is run again, the explorers that its earlier run made are closed as soon as the new one is
+    there, with all their views: in other cells, in the sidebar, in JupyterLab's panel. Else every run would keep a
+    model alive and add an explorer to the saved notebook. What another cell made stays, also where a function made it;
+    if the new run fails, the old explorer stays.
     """
 
     # As text: a path would be watched by anywidget, for good and on behalf of every explorer ever made.
@@ -185,6 +193,7 @@ class WeightExplorer(anywidget.AnyWidget):
     _summary: ModelSummary | None = None
     _closed = False
     _sent_along: frozenset[str] = frozenset()
+    _panels: tuple[Sidecar, ...] = ()
 
     def __init__(
         self,
@@ -214,6 +223,7 @@ class WeightExplorer(anywidget.AnyWidget):
                 setattr(self, trait, value)
             self._update_visible()
             self._start_scan(patience, self._done)
+            replace_earlier(self)
         except BaseException:  # an interrupt too: nobody would hold what is to be closed
             self.close()
             raise
@@ -394,12 +404,17 @@ class WeightExplorer(anywidget.AnyWidget):
             self.selected = self._first_matrix()
 
     def close(self) -> None:
-        """Stop the scan, close the files and remove the widget from the notebook."""
+        """Stop the scan, close the files and remove the widget, its views and sidebars from the notebook."""
         self._closed = True
         self.cancel()
         if self._handlers is not None:
             self._handlers.close()
+        panels, self._panels = self._panels, ()
+        for panel in panels:
+            panel.close()
+            close_layout(panel)
         super().close()
+        close_layout(self)
         if self._scan is not None:
             self._scan.wait(1.0)  # it ends with the block that it is at, and should not find the files closed
         if self.source is not None and self.source is not self._obj:
@@ -470,11 +485,13 @@ class WeightExplorer(anywidget.AnyWidget):
         Returns
         -------
         Sidecar
-            Its ``close()`` closes the panel and leaves the explorer as it is.
+            Its ``close()`` closes the panel and leaves the explorer as it is. Closing the explorer closes it, too.
         """
         from weightwidget.outputs.sidebar import open_sidebar
 
-        return open_sidebar(self, title or visible(self.source.name))
+        panel = open_sidebar(self, title or visible(self.source.name))
+        self._panels = (*self._panels, panel)
+        return panel
 
     def snapshot(self, detail: int = 0) -> Snapshot:
         """Make a live copy of what is shown now, to be displayed in the notebook. Waits for the scan.

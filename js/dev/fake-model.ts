@@ -92,6 +92,11 @@ export class FakeModel {
     );
   }
 
+  /** As ipywidgets tells that the kernel restarts. */
+  disconnect(): void {
+    this.emit("comm_live_update");
+  }
+
   /** Number of listeners: none may be left when all views and the model are gone. */
   get listeners(): number {
     return [...this.handlers.values()].reduce((total, all) => total + all.size, 0);

@@ -66,8 +66,13 @@ export function explorerLayout(root: HTMLElement, store: Store): void {
       root.querySelector<HTMLInputElement>(".ww-search input")?.focus();
     }
   });
-  // Notebook hosts act on single keys (a, b, dd): what is typed inside must stay inside.
+  // Notebook hosts act on single keys (a, b, dd, arrows): what is typed inside must stay inside. They look for the mark
+  // from the focused element upwards, and their keys in command mode are meant for whatever has the focus.
   root.dataset.lmSuppressShortcuts = "true";
+  root.addEventListener("focusin", ({ target }) => {
+    if (target instanceof HTMLElement || target instanceof SVGElement)
+      target.dataset.lmSuppressShortcuts = "true";
+  });
 }
 
 function filterSection(store: Store): HTMLDetailsElement {

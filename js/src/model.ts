@@ -97,6 +97,8 @@ export type KernelState = "unknown" | "alive" | "slow" | "gone";
 const SLOW_AFTER = 1500;
 /** ... and before the view says that there seems to be no kernel. A late answer is still used. */
 const GONE_AFTER = 8000;
+/** Event of ipywidgets' models: the connection with the kernel's side ended. A later answer shows that it did not. */
+const DISCONNECTED = "comm_live_update";
 
 export interface RequestOptions {
   signal?: AbortSignal;
@@ -149,6 +151,12 @@ export function bindModel(model: AnyModel, lifetime: AbortSignal): Model {
     else waiting.resolve({ ...message, buffers: buffers ?? [] });
   };
   model.on("msg:custom", onMessage);
+  // ipywidgets tells so when the kernel restarts: no need to wait for what will not be answered. Elsewhere it is the
+  // name of no event.
+  const onDisconnected = (): void => {
+    kernel.value = "gone";
+  };
+  model.on(DISCONNECTED, onDisconnected);
 
   const watch = setInterval(() => {
     if (pending.size === 0) return;
@@ -161,6 +169,7 @@ export function bindModel(model: AnyModel, lifetime: AbortSignal): Model {
 
   lifetime.addEventListener("abort", () => {
     model.off("msg:custom", onMessage);
+    model.off(DISCONNECTED, onDisconnected);
     clearInterval(watch);
     for (const waiting of pending.values()) waiting.reject(new RequestCancelled());
     pending.clear();

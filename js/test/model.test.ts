@@ -46,3 +46,16 @@ test("a request that waits its turn behind a long one does not make the kernel g
   end.abort();
   mock.timers.reset();
 });
+
+test("a host that tells of the kernel's end is believed at once, and so is an answer after that", () => {
+  const { far, model, end } = bound();
+  quiet(model.request("count", COUNT));
+  far.deliver({ id: far.sent[0]?.id, progress: 0.5 });
+  assert.equal(model.kernel.value, "alive");
+  far.disconnect();
+  assert.equal(model.kernel.value, "gone");
+  far.deliver({ id: far.sent[0]?.id, kind: "count", count: 1, total: 2, exact: true });
+  assert.equal(model.kernel.value, "alive");
+  end.abort();
+  assert.equal(far.listeners, 0);
+});

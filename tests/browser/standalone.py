@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from playwright.sync_api import Browser, Frame, Locator, Page, Request, expect
+from playwright.sync_api import Browser, Frame, FrameLocator, Locator, Page, Request, expect
 
 RESULTS = Path(__file__).parents[2] / "test-results"
 
@@ -42,13 +42,15 @@ class Standalone:
 class View:
     """An explorer somewhere on a page or in a frame."""
 
-    def __init__(self, where: Page | Frame | Locator) -> None:
+    def __init__(self, where: Page | Frame | FrameLocator | Locator) -> None:
         self.root = where.locator(".weightwidget").first
 
     def row(self, path: str) -> Locator:
         return self.root.locator(f"[role=treeitem][data-path={path!r}]")
 
     def select(self, path: str) -> None:
+        # A row that is laid out anew between press and release gets no click.
+        self.root.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         self.row(path).click()
         expect(self.row(path)).to_have_attribute("aria-selected", "true")
 

@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 from playwright.sync_api import Browser, Page
 
-ROOT = Path(__file__).parents[2]
-RESULTS = ROOT / "test-results"
-
-IGNORED_CONSOLE = (
-    # JupyterLab's own, with no extension and no network about.
-    "favicon",
-    "service-worker",
-    "Failed to load resource",
-)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests import servers
 
 
 @pytest.fixture(scope="session")
@@ -40,52 +21,18 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     home = tmp_path_factory.mktemp("jupyter")
     root = home / "root"
     root.mkdir()
-    settings = home / "settings" / "@jupyterlab" / "apputils-extension"
-    settings.mkdir(parents=True)
-    quiet = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
-    (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
     # This tree's own build, whatever is installed.
     extensions = home / "labextensions"
     extensions.mkdir()
-    (extensions / "weightwidget").symlink_to(ROOT / "weightwidget" / "labextension")
-    port = free_port()
-    environment = os.environ | {
-        "JUPYTER_CONFIG_DIR": str(home / "config"),
-        "JUPYTER_DATA_DIR": str(home / "data"),
-        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
-        "IPYTHONDIR": str(home / "ipython"),
-        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
-        "HF_HUB_OFFLINE": "1",
-    }
+    (extensions / "weightwidget").symlink_to(servers.ROOT / "weightwidget" / "labextension")
+    port = servers.free_port()
     command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"]
-    command += ["--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}", "--IdentityProvider.token="]
-    command += ["--ServerApp.password=", "--ServerApp.disable_check_xsrf=True", "--ServerApp.allow_root=True"]
+    command += [*servers.JUPYTER_FLAGS, f"--ServerApp.root_dir={root}"]
     command += ["--LabApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly"]
     command += [f"--LabApp.extra_labextensions_path={extensions}"]
-    log = (home / "server.log").open("w")
-    server = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT, cwd=root)
     address = f"http://127.0.0.1:{port}"
-    try:
-        await_server(address, server, home / "server.log")
+    with servers.serving(command, home, root, address):
         yield address, root
-    finally:
-        server.terminate()
-        server.wait(20)
-        log.close()
-
-
-def await_server(address: str, server: subprocess.Popen[bytes], log: Path, patience: float = 60) -> None:
-    end = time.monotonic() + patience
-    while time.monotonic() < end:
-        if server.poll() is not None:
-            break
-        try:
-            with urllib.request.urlopen(f"{address}/api/status", timeout=2):
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()[-4000:]}")
 
 
 class Notebook:
@@ -129,11 +76,39 @@ class Notebook:
             assert time.monotonic() < end, f"{code!r} still gives {value!r}"
             self.page.wait_for_timeout(50)
 
+    def wait_idle(self) -> None:
+        """Wait until the notebook is shown and its kernel has nothing to do."""
+        self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+        self.page.wait_for_function(
+            "() => jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
+            timeout=60_000,
+        )
+
+    def save(self) -> None:
+        self.page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+        self.page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
+
+    def reload(self) -> None:
+        """Load the page again, while the kernel runs on."""
+        self.page.reload()
+        self.wait_idle()
+
+    def settled_account(self) -> dict[str, Any]:
+        """What tests/browser/leaks.js keeps account of, once timers that run out by themselves have done so."""
+        self.page.wait_for_function(
+            """() => {
+                const now = JSON.stringify(window.kept());
+                if (now !== window.accountBefore) window.accountSince = performance.now();
+                window.accountBefore = now;
+                return performance.now() - window.accountSince > 700;
+            }"""
+        )
+        account: dict[str, Any] = self.page.evaluate("() => window.kept()")
+        account["observers"] = sorted(account["observers"])
+        return account
+
     def screenshot(self, name: str) -> Path:
-        RESULTS.mkdir(exist_ok=True)
-        path = RESULTS / f"{name}.png"
-        self.page.screenshot(path=path)
-        return path
+        return servers.screenshot(self.page, name)
 
 
 @pytest.fixture
@@ -142,33 +117,21 @@ def open_notebook(lab: tuple[str, Path], browser: Browser) -> Iterator[Callable[
     address, root = lab
     opened: list[tuple[Page, list[str]]] = []
 
-    def open_(*cells: str, width: int = 1500, height: int = 1000, dark: bool = False) -> Notebook:
+    def open_(*cells: str, width: int = 1500, height: int = 1000, dark: bool = False, before: str = "") -> Notebook:
         name = f"test-{len(list(root.iterdir()))}.ipynb"
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        nbformat.write(notebook, root / name)
+        servers.write_notebook(root / name, cells)
         page = browser.new_page(viewport={"width": width, "height": height})
-        errors: list[str] = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on(
-            "console",
-            lambda message: (
-                errors.append(message.text)
-                if message.type == "error" and not any(text in message.text for text in IGNORED_CONSOLE)
-                else None
-            ),
-        )
+        errors = servers.watch_errors(page)
         opened.append((page, errors))
+        if before:
+            page.add_init_script(before)
         page.goto(f"{address}/lab/tree/{name}?reset")
-        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+        opened_notebook = Notebook(page, name)
+        opened_notebook.wait_idle()
         if dark:
             page.evaluate("() => jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
             page.wait_for_selector("body[data-jp-theme-light=false]", state="attached")
-        page.wait_for_function(
-            "() => jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
-            timeout=60_000,
-        )
-        return Notebook(page, name)
+        return opened_notebook
 
     yield open_
     for page, errors in opened:

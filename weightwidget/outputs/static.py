@@ -34,6 +34,11 @@ LIVE = (
     "explorer.save_html(path) keep them explorable without a kernel."
 )
 
+LIVE_HERE = (
+    "This is a picture. A live copy is stored with it: it appears where scripts may run, in JupyterLab once the "
+    "notebook is trusted («Trust Notebook» in the command palette)."
+)
+
 
 def static_html(view: StaticView, png: bytes | None = None, *, folded: bool = False) -> str:
     """Tell in HTML what an explorer shows.
@@ -45,7 +50,7 @@ def static_html(view: StaticView, png: bytes | None = None, *, folded: bool = Fa
     png
         Its picture, if that is drawn already.
     folded
-        Whether the table waits to be unfolded, where a host lets it.
+        Whether it stands under a live copy: the table then waits to be unfolded, where a host lets it.
 
     Returns
     -------
@@ -62,7 +67,7 @@ def static_html(view: StaticView, png: bytes | None = None, *, folded: bool = Fa
         f"<p><strong>{_text(view.name)}</strong> · {_text(' · '.join(view.totals))} · {_text(view.state)}</p>",
         *(f"<p><strong>{_text(warning)}</strong></p>" for warning in view.warnings),
         f'<p><img src="data:image/png;base64,{data}" width="{WIDTH}" alt="{_text(_alternative(view))}"></p>',
-        f"<p>{_text(LIVE)}</p>",
+        f"<p>{_text(LIVE_HERE if folded else LIVE)}</p>",
     ]
     table = f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     if note := _left_out(view, chosen):

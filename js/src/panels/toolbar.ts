@@ -3,6 +3,7 @@
 import { h, setText } from "../draw/dom";
 import { formatBytes, formatCount, formatShare, formatShort } from "../draw/format";
 import { visible } from "../draw/visible";
+import type { KernelState } from "../model";
 import { inTotals, type Overview } from "../overview";
 import type { Store } from "../store";
 
@@ -184,27 +185,35 @@ function progress(store: Store): HTMLElement {
   return box;
 }
 
-const COPY_TITLE =
+const COPY: [text: string, title: string] = [
+  "saved copy",
   "stored with this page: tree, filters, histograms and pictures work by themselves; " +
-  "what was not stored says that it takes a running kernel";
+    "what was not stored says that it takes a running kernel",
+];
 
 function kernelNote(store: Store): HTMLElement {
   const note = h("span", { class: "ww-kernel", role: "status" });
+  let reached = false;
   store.effect(() => {
     const state = store.model.kernel.value;
-    note.hidden = state !== "slow" && state !== "gone";
+    reached ||= state === "alive";
+    const [text, title] = store.model.isCopy ? COPY : kernelWords(state, reached);
     note.dataset.copy = String(store.model.isCopy);
-    if (store.model.isCopy) {
-      note.textContent = "saved copy";
-      note.title = COPY_TITLE;
-      return;
-    }
-    note.textContent =
-      state === "slow" ? "waiting for the kernel…" : "no kernel answers: showing the overview";
-    note.title =
-      state === "slow"
-        ? "the kernel is busy: finer detail follows when it is free"
-        : "tree, filters, histograms and thumbnails work without; single weights and exact counts need a running kernel";
+    note.hidden = text === "";
+    note.textContent = text;
+    note.title = title;
   });
   return note;
+}
+
+/** @param reached whether a kernel has answered before: then it went, else there never was one */
+function kernelWords(state: KernelState, reached: boolean): [text: string, title: string] {
+  if (state === "slow")
+    return ["waiting for the kernel…", "the kernel is busy: finer detail follows when it is free"];
+  if (state !== "gone") return ["", ""];
+  const without =
+    "tree, filters, histograms and thumbnails work without; single weights and exact counts need a running kernel";
+  return reached
+    ? ["the kernel was restarted or is gone: run the cell again", without]
+    : ["no kernel answers: showing the overview", without];
 }

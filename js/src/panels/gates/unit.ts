@@ -124,8 +124,8 @@ export function unitSection(
     const known = data.value;
     const at = hovered.value ?? unit.value;
     const found = layer.value;
-    if (document.activeElement !== field || hovered.value === null)
-      field.value = at === null ? "" : String(at);
+    // Not by the document's active element: in a shadow root that is the host.
+    if (!field.matches(":focus") || hovered.value === null) field.value = at === null ? "" : String(at);
     of.textContent = known ? `of ${formatCount(known.units)}` : "";
     table.hidden = at === null;
     note.hidden = at !== null && known?.origin === "kernel";
