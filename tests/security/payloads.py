@@ -89,7 +89,7 @@ RUNNING: tuple[tuple[str, str], ...] = (
     (TEXT, "<svg><foreignObject><body onload=1><img src=x onerror=alert(@@)></foreignObject></svg>"),
     (TEXT, "<svg><a href=javascript:alert(@@)><text y=20>x</text></a></svg>"),
     (TEXT, "<svg><image href=http://xss.invalid/@@></svg>"),
-    (TEXT, "<math><mtext><table><mglyph><style><!--</style><img title='--&gt;&lt;img src=x onerror=alert(@@)&gt;'></table>"
+    (TEXT, "<math><mtext><table><mglyph><style><!--</style><img title='--&gt;&lt;img src=x onerror=1&gt;'></table>"
         "<img src=x onerror=alert(@@)>"),
     (TEXT, "<math href=javascript:alert(@@)>x</math><a href=javascript:alert(@@)>x</a>"),
     (TEXT, "<iframe src=javascript:parent.alert(@@)></iframe>"),
@@ -105,7 +105,7 @@ RUNNING: tuple[tuple[str, str], ...] = (
     (TEXT, "<details open ontoggle=alert(@@)>x</details>"),
     (TEXT, "<input autofocus onfocus=alert(@@)>"),
     (TEXT, "<body onpageshow=alert(@@)>"),
-    (TEXT, "<b style='animation:x;animation-duration:1s' onanimationstart=alert(@@)>x</b><style>@keyframes x{}</style>"),
+    (TEXT, "<b style='animation:x 1s' onanimationstart=alert(@@)>x</b><style>@keyframes x{}</style>"),
     (TEXT, "<p onmouseover=alert(@@)>x</p>"),
     (TEXT, "<link rel=stylesheet href=http://xss.invalid/@@>"),
     (TEXT, "<style>@import 'http://xss.invalid/@@';</style>"),

@@ -18,7 +18,8 @@ PROVOKE = """() => {
     const all = [...document.querySelectorAll('*')];
     for (const element of all) element.dispatchEvent(new MouseEvent('mouseover', {bubbles: true}));
     for (const element of all) if (element.autofocus) element.dispatchEvent(new FocusEvent('focus'));
-    for (const link of document.querySelectorAll('a, button')) link.dispatchEvent(new MouseEvent('click', {bubbles: true, cancelable: true}));
+    const click = () => new MouseEvent('click', {bubbles: true, cancelable: true});
+    for (const link of document.querySelectorAll('a, button')) link.dispatchEvent(click());
 }"""
 
 

@@ -9,30 +9,13 @@ from tests.browser.fake_kernel import ExplorerKernel
 from tests.browser.page import WidgetPage
 from tests.security import models
 from tests.security.payloads import TEXTS
-from tests.security.watch import FOREIGN, UNSEEN
+from tests.security.walk import TYPE, for_each, look
 from weightwidget.explorer import VIEWS
 from weightwidget.outputs.names import visible
 
 pytestmark = pytest.mark.browser
 
-FOR_EACH = """async ([values, act, foreign, unseen]) => {
-    const root = document.querySelector('.weightwidget');
-    const found = [];
-    for (const value of values) {
-        eval(act)(value, root);
-        await new Promise(requestAnimationFrame);
-        found.push(...eval(foreign)(root), ...eval(unseen)(root));
-    }
-    return found;
-}"""
-
 SELECT = "name => window.dev.model.receive({selected: name})"
-TYPE = """(query, root) => {
-    const input = root.querySelector('input[type=search]');
-    input.value = query;
-    input.dispatchEvent(new Event('input', {bubbles: true}));
-    input.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', bubbles: true}));
-}"""
 SAID = """async names => {
     const said = [];
     for (const name of names) {
@@ -43,17 +26,6 @@ SAID = """async names => {
     return said;
 }"""
 FAIL = "message => window.dev.model.receive({status: 'failed', _message: message})"
-
-
-def for_each(page: WidgetPage, values: list[str], act: str) -> None:
-    """Do something with each of the values, and look at everything that is then shown."""
-    assert page.page.evaluate(FOR_EACH, [values, act, FOREIGN, UNSEEN]) == []
-
-
-def look(page: WidgetPage) -> None:
-    """Nothing of what is shown was taken for markup, and nothing in it is unseen."""
-    assert page.root.evaluate(FOREIGN) == []
-    assert page.root.evaluate(UNSEEN) == []
 
 
 def settle(page: WidgetPage, kernel: ExplorerKernel) -> None:
@@ -88,7 +60,7 @@ def visit(page: WidgetPage, kernel: ExplorerKernel, path: str) -> set[str]:
         expect(place).to_be_visible()
         settle(page, kernel)
         hover(page, place.locator("canvas, svg"))
-        look(page)
+        look(page.page)
     return found
 
 
@@ -96,7 +68,7 @@ def test_every_tensor_of_a_state_dict_and_every_query(show):
     page, kernel = show(models.state_dict(), tokenizer=models.tokens())
     names = list(kernel.explorer.source.tensors)
     assert len(names) > len(TEXTS)
-    for_each(page, names, SELECT)
+    for_each(page.page, names, SELECT)
     settle(page, kernel)
     plain = [name for name in names if "." not in name and name]
     said = page.page.evaluate(SAID, plain)
@@ -110,7 +82,7 @@ def test_every_tensor_of_a_state_dict_and_every_query(show):
     for _ in range(12):
         tree.evaluate("tree => { tree.scrollTop += tree.clientHeight; }")
         page.frames()
-        look(page)
+        look(page.page)
     row = page.root.get_by_role("treeitem").last
     path = row.get_attribute("data-path")
     row.click()
@@ -119,21 +91,21 @@ def test_every_tensor_of_a_state_dict_and_every_query(show):
 
     # What can be typed, and what Python sets.
     page.root.locator("summary[title='what can be typed']").click()
-    look(page)
+    look(page.page)
     page.page.keyboard.press("Escape")
     queries = [*TEXTS, *(f'"{text}"' for text in TEXTS[::5]), *(f"kind:{text}" for text in TEXTS[::5])]
-    for_each(page, queries, TYPE)
+    for_each(page.page, queries, TYPE)
     for text in TEXTS[::30]:
         page.search.fill(text)
         page.search.press("Enter")
         page.wait_saved("query", page.search.input_value())
-        look(page)
+        look(page.page)
     for text in TEXTS:
         kernel.explorer.query = text
         assert isinstance(kernel.explorer.query_error, str)
     kernel.push()
-    look(page)
-    for_each(page, list(TEXTS), FAIL)
+    look(page.page)
+    for_each(page.page, list(TEXTS), FAIL)
 
 
 def test_every_view_of_a_model_with_such_modules_and_classes(show):
@@ -147,31 +119,31 @@ def test_every_view_of_a_model_with_such_modules_and_classes(show):
     assert seen == {"heatmap", "filters", "gates", "heads", "tokens", "experts", "channel", "spectrum"}
     assert len(seen) == len(VIEWS)
     # Modules, and heads and gates in them.
-    for_each(page, [path for path in kernel.explorer._packer.modules if path][::4], SELECT)
+    for_each(page.page, [path for path in kernel.explorer._packer.modules if path][::4], SELECT)
     for row in page.root.get_by_role("treeitem").all()[:3]:
         row.press("ArrowRight")
-    look(page)
+    look(page.page)
     assert not kernel.failures
 
 
 def test_reasons_classes_and_what_was_left_out(show):
     page, kernel = show(models.source())
-    for_each(page, list(kernel.explorer.source.tensors)[:60], SELECT)
+    for_each(page.page, list(kernel.explorer.source.tensors)[:60], SELECT)
     page.root.locator("summary[title='what is not shown, and why']").click()
     expect(page.root.locator(".ww-left-out dt").first).to_be_visible()
-    look(page)
+    look(page.page)
     page.screenshot("security-reasons")
     page.page.keyboard.press("Escape")
     page.search.fill("kind:nothing")
     expect(page.root.locator(".ww-tree-empty")).to_contain_text("Classes here")
-    look(page)
+    look(page.page)
     # What the kernel answers where it fails.
     page.search.fill("")
     kernel.explorer.source.tensors[models.LATER].reader.tensor = None
     for view in ("channel", "heatmap", "spectrum"):
         page.set_traits(selected=models.LATER, view=view, value_range=[-0.1, 0.2])
         settle(page, kernel)
-        look(page)
+        look(page.page)
     expect(page.root.get_by_text(TEXTS[7]).filter(visible=True).first).to_be_visible()
     assert kernel.failures
 
@@ -181,9 +153,9 @@ def test_a_file_that_lies(show, tmp_path):
     models.config_file(tmp_path)
     page, kernel = show(path)
     assert len(kernel.explorer.source.tensors) > 150
-    for_each(page, list(kernel.explorer.source.tensors)[::3], SELECT)
+    for_each(page.page, list(kernel.explorer.source.tensors)[::3], SELECT)
     page.root.locator("summary[title='what is not shown, and why']").click()
-    look(page)
+    look(page.page)
     # Its name comes last in the path, and says what it is: no mark in it turns that round.
     expect(page.root.locator(".ww-name")).to_have_text(
         "<img src=x onerror=alert(7)>'\"&`{policy}\\u202e\\x1b[31m.safetensors"

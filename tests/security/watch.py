@@ -17,29 +17,32 @@ Object.defineProperty(window, '__ran', {set(number) { console.log('xss-ran ' + n
 REPORT = re.compile(r"xss-ran (\d+)")
 NUMBERED = re.compile(r"xss (\d+)")
 
-FOREIGN = """root => [...root.querySelectorAll('*')].filter(element => {
-    const names = element.getAttributeNames();
-    return element.matches('script, img, iframe, object, embed, link, base, meta, form:not(.ww-heads-set), video, audio, marquee, math, '
-            + 'template, foreignObject, animate, image, x, style, a[href]')
-        || names.some(name => name.startsWith('on') || name === 'autofocus' || name === 'formaction')
-        || names.some(name => /^\\s*(javascript|data):/i.test(element.getAttribute(name)) && /href|src/.test(name));
-}).map(element => element.outerHTML.slice(0, 200))"""
+FOREIGN = """root => {
+    const tags = 'script, img, iframe, object, embed, link, base, meta, form:not(.ww-heads-set), video, audio, '
+        + 'marquee, math, template, foreignObject, animate, image, x, style, a[href]';
+    const isForeign = element => element.matches(tags) || element.getAttributeNames().some(name =>
+        name.startsWith('on') || name === 'autofocus' || name === 'formaction'
+            || (/href|src/.test(name) && /^\\s*(javascript|data):/i.test(element.getAttribute(name))));
+    return [...root.querySelectorAll('*')].filter(isForeign).map(element => element.outerHTML.slice(0, 200));
+}"""
 """Elements and attributes that the explorer never has, so that a name must have made them."""
 
 UNSEEN = """root => {
-    const unseen = /(?![ \\u2009\\u00a0])[\\p{C}\\p{Z}\\p{Default_Ignorable_Code_Point}]/u;
+    const unseen = /(?![ \\u2009\\u00a0\\n])[\\p{C}\\p{Z}\\p{Default_Ignorable_Code_Point}]/u;
     const found = [];
-    const look = (where, text) => { if (unseen.test(text)) found.push(where + ': ' + JSON.stringify(text).slice(0, 200)); };
+    const look = (where, text) => {
+        if (unseen.test(text)) found.push(where + ': ' + JSON.stringify(text).slice(0, 200));
+    };
     for (const element of root.querySelectorAll('*')) {
         for (const name of element.getAttributeNames()) {
-            if (/^(title|alt|placeholder|aria-)/.test(name)) look(`${element.className} ${name}`, element.getAttribute(name).replaceAll('\\n', ''));
+            if (/^(title|alt|placeholder|aria-)/.test(name)) look(name, element.getAttribute(name));
         }
         if (element.matches('script, style')) continue;
-        for (const node of element.childNodes) if (node.nodeType === 3) look(element.className || element.tagName, node.data.replaceAll('\\n', ''));
+        for (const node of element.childNodes) if (node.nodeType === 3) look(element.className, node.data);
     }
     return found;
 }"""
-"""Texts and tooltips in which something is not seen. Thin spaces, those that hold a line open, and lines are the widget's."""
+"""Texts and tooltips with something that is not seen; thin spaces, those that hold a line open, and new lines are fine."""
 
 
 class Watch:
@@ -49,11 +52,19 @@ class Watch:
     ----------
     context
         A new context: nothing is open in it yet.
+
+    Attributes
+    ----------
+    noticed
+        What was done, a line each.
+    refused
+        What a content security policy has refused.
     """
 
     def __init__(self, context: BrowserContext) -> None:
         self._context = context
         self.noticed: list[str] = []
+        self.refused: list[str] = []
         self.pages = 0
         context.add_init_script(OBSERVED)
         context.on("page", self._on_page)
@@ -78,6 +89,9 @@ class Watch:
     def _on_console(self, message: ConsoleMessage) -> None:
         if found := REPORT.fullmatch(message.text):
             self.noticed.append(f"console {found[1]}")
+        # Nothing was to be refused: a policy is the second line, and escaping the first.
+        if "Content Security Policy" in message.text:
+            self.refused.append(message.text)
 
     def _on_dialog(self, dialog: Dialog) -> None:
         if dialog.type != "beforeunload":
@@ -100,3 +114,4 @@ class Watch:
     def check(self) -> None:
         """Raise if anything ran."""
         assert not self.look(), "\n".join(self.noticed)
+        assert not self.refused, "\n".join(self.refused)
