@@ -54,7 +54,7 @@ def test_the_widget_works_without_unsafe_eval(watched, origin, explorer):
     expect(view.panel("histogram").locator(".ww-hist-count-text")).not_to_contain_text("≈")
     page.wait_trait("value_range", "value !== null")
     canvas = view.root.locator("canvas.ww-hm-canvas").first
-    canvas.hover()
+    canvas.hover(force=True)
     for _ in range(4):
         page.page.mouse.wheel(0, -240)
     page.wait_sent("tile")
@@ -64,7 +64,7 @@ def test_the_widget_works_without_unsafe_eval(watched, origin, explorer):
             page.frames()
     view.select("conv.weight")
     view.root.get_by_role("tab", name="Filters").click()
-    expect(view.root.locator(".ww-cf-canvas, .ww-convfilters canvas").first).to_be_visible()
+    expect(view.panel("filters").locator("canvas").first).to_be_visible()
     page.check()
     watch.check()
     assert not kernel.failures
@@ -86,10 +86,14 @@ def test_without_escaping_the_page_s_policy_still_holds(watched, explorer, tmp_p
     explorer.source.name = "</title><img src=x onerror=alert(3)><img src=http://xss.invalid/4><style>*{}</style>"
     saved = explorer.save_html(tmp_path / "report.html")
     context, watch = watched(expected=True, offline=True)
+    failed: list[str] = []
+    context.on("requestfailed", lambda request: failed.append(f"{request.url} {request.failure}"))
     page = context.new_page()
     page.goto(saved.path.as_uri())
     expect(page.locator("img")).to_have_count(2)
     assert page.locator("iframe").count() == 1
     page.wait_for_load_state("networkidle")
-    assert watch.look() == []
+    # A request that the policy forbids is announced, and then not made.
+    assert watch.look() == ["request http://xss.invalid/4"]
+    assert failed == ["http://xss.invalid/4 csp"]
     assert len(watch.refused) >= 4

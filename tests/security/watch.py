@@ -42,7 +42,7 @@ UNSEEN = """root => {
     }
     return found;
 }"""
-"""Texts and tooltips with something that is not seen; thin spaces, those that hold a line open, and new lines are fine."""
+"""Texts and tooltips with something that is not seen; thin spaces, those that hold a line open, new lines are fine."""
 
 
 class Watch:
