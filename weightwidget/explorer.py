@@ -23,6 +23,7 @@ from weightwidget.detail.selection import Selection, select
 from weightwidget.outputs.cells import close_layout, replace_earlier
 from weightwidget.outputs.display import with_fallbacks
 from weightwidget.outputs.html import SavedPage, save_page
+from weightwidget.outputs.names import shorten, visible
 from weightwidget.outputs.notebook_progress import NotebookProgress
 from weightwidget.outputs.saved import Copied
 from weightwidget.outputs.view import StaticView
@@ -346,7 +347,7 @@ class WeightExplorer(anywidget.AnyWidget):
             waits_for_itself = threading.current_thread() is self._follower and scan is not None
             ended = scan.wait if scan is not None and waits_for_itself else done.wait
             if not ended(None if end is None else max(0.0, end - time.monotonic())):
-                raise TimeoutError(f"the scan of {self.source.name} still goes on ({self.progress:.0%} done)")
+                raise TimeoutError(f"the scan of {visible(self.source.name)} still goes on ({self.progress:.0%} done)")
             if done is self._done:  # else a refresh has started another scan
                 return self
 
@@ -488,7 +489,7 @@ class WeightExplorer(anywidget.AnyWidget):
         """
         from weightwidget.outputs.sidebar import open_sidebar
 
-        panel = open_sidebar(self, title or self.source.name)
+        panel = open_sidebar(self, title or visible(self.source.name))
         self._panels = (*self._panels, panel)
         return panel
 
@@ -687,4 +688,5 @@ def describe(source: WeightSource, status: str, progress: float) -> str:
     """One line of text for a source and the state of its scan."""
     count = sum(ref.numel for ref in source.tensors.values() if in_totals(ref))
     state = f"{status}, {progress:.0%}" if status in ("scanning", "cancelled") else status
-    return f"WeightExplorer({source.name}: {len(source.tensors):,} tensors, {count:,} weights, {state})"
+    name = shorten(visible(source.name), 200, "both")
+    return f"WeightExplorer({name}: {len(source.tensors):,} tensors, {count:,} weights, {state})"

@@ -2,6 +2,7 @@
 
 import source from "../../weightwidget/outputs/listing.py";
 import { formatBytes, formatCount } from "../src/draw/format";
+import { shown } from "../src/draw/visible";
 import type { Evaluated } from "./jupyterlab";
 import { literal } from "./kernel";
 
@@ -105,7 +106,7 @@ export function describe(item: Item): string {
   if (size) lines.push([size, item.dtypes.join(", ")].filter(Boolean).join(", "));
   if (item.note) lines.push(item.note);
   if (item.at_least) lines.push("too large to be counted to the end");
-  return lines.join("\n");
+  return lines.map((line) => shown(line)).join("\n");
 }
 
 function atLeast(item: Item): string {

@@ -1,6 +1,6 @@
 /** The panel in JupyterLab's left area: the list of the notebook in front, or the explorer opened from it. */
 
-import { append, h } from "../src/draw/dom";
+import { append, h, setText } from "../src/draw/dom";
 import { formatCount } from "../src/draw/format";
 import { PANEL_SVG, sign } from "./icons";
 import type { Lab, LuminoPanel, LuminoWidget, NotebookPanel, Tracker } from "./jupyterlab";
@@ -155,7 +155,7 @@ export class WeightsPanel {
     const listing = watch?.listing ?? null;
     const condition = watch?.condition ?? "none";
     const text = this.#absent(condition);
-    this.#state.textContent = text;
+    setText(this.#state, text, true);
     this.#state.hidden = text === "";
     this.#list.node.hidden = listing === null || text !== "";
     this.#filter.disabled = listing === null;

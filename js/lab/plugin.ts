@@ -1,6 +1,7 @@
 /** The extension: a panel in the left area, tabs, and an entry in the file browser's menu. */
 
 import { h } from "../src/draw/dom";
+import { visible } from "../src/draw/visible";
 import { FileView, isWeightFile, nameOf } from "./files";
 import type {
   App,
@@ -68,7 +69,12 @@ class Tabs {
     const tab = new this.#lab["@jupyterlab/apputils"].MainAreaWidget({ content: view.widget });
     tab.id = `weightwidget-${Math.random().toString(36).slice(2)}`;
     tab.addClass("wwp-main");
-    Object.assign(tab.title, { label, caption, icon: this.icon, closable: true });
+    Object.assign(tab.title, {
+      label: visible(label),
+      caption: visible(caption),
+      icon: this.icon,
+      closable: true,
+    });
     this.#app.shell.add(tab, "main", beside ? { ref: beside.id, mode: "tab-after" } : {});
     return tab;
   }

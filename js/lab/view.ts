@@ -1,6 +1,7 @@
 /** An explorer on show: in the panel, or in a tab. */
 
-import { h } from "../src/draw/dom";
+import { h, setText } from "../src/draw/dom";
+import { shown } from "../src/draw/visible";
 import type { Evaluated, Future, Kernel, Lab, LuminoPanel, LuminoWidget, Rendermime } from "./jupyterlab";
 import { call, evaluate } from "./kernel";
 
@@ -100,7 +101,7 @@ export class View {
     const labels = actions.map(({ label }) => label).join("\n");
     if (this.#note.dataset.said === `${text}\n${labels}`) return;
     this.#note.dataset.said = `${text}\n${labels}`;
-    this.#note.replaceChildren(text, ...buttons);
+    this.#note.replaceChildren(shown(text, true), ...buttons);
     this.#note.hidden = text === "";
   }
 
@@ -132,9 +133,9 @@ export class View {
     this.#set("failed", explain(ename, evalue));
     const lines = traceback.join("\n").replaceAll(ANSI, "");
     if (lines && !EXPECTED.has(ename)) {
-      this.#note.append(
-        h("details", {}, h("summary", {}, "Traceback"), h("pre", { class: "wwp-traceback" }, lines)),
-      );
+      const trace = h("pre", { class: "wwp-traceback" });
+      setText(trace, lines, true);
+      this.#note.append(h("details", {}, h("summary", {}, "Traceback"), trace));
     }
   }
 

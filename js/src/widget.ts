@@ -40,7 +40,8 @@ const initialize: Initialize = ({ model, signal }) => {
 const render: Render = ({ model, el, signal }) => {
   const { model: wrapped, overview, blocks } = bind(model, signal);
   const root = document.createElement("div");
-  root.className = "weightwidget";
+  // Pages that typeset mathematics leave names with $ in them alone.
+  root.className = "weightwidget tex2jax_ignore mathjax_ignore";
   el.append(root);
   const theme = hostTheme(root, signal);
   const store = createStore(wrapped, overview, theme, signal, blocks);

@@ -18,7 +18,7 @@ EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;"
 
 ALLOWED = {
     "div": set(), "p": set(), "strong": set(), "img": {"src", "alt", "width"},
-    "table": set(), "thead": set(), "tbody": set(), "tr": set(), "th": {"align"}, "td": {"align", "colspan"},
+    "table": set(), "thead": set(), "tbody": set(), "tr": set(), "th": {"align"}, "td": {"align", "colspan"}, "code": set(),
 }  # fmt: skip
 
 
@@ -49,7 +49,7 @@ class Reader(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if self.open[-1] in ("td", "th"):
+        if self.open[-1] in ("td", "th") or self.open[-2:] == ["td", "code"]:
             self.rows[-1][-1] += data
         else:
             self.words.append(data)

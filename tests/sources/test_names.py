@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from weightwidget.sources.hub import name_of_path
-from weightwidget.sources.names import natural_key, telling_part
+from weightwidget.sources.names import natural_key, telling_part, visible
+
+VISIBLE = Path(__file__).parents[1] / "protocol" / "visible.json"
 
 
 @given(st.lists(st.text("ab.19٣²", max_size=6)))
@@ -44,3 +48,10 @@ def test_names():
     assert name_of_path(Path("/x/tiny-bert/model.safetensors")) == "tiny-bert"
     assert name_of_path(Path("/x/tiny-bert/pytorch_model.bin.index.json")) == "tiny-bert"
     assert name_of_path(Path("/x/resnet.v2.pt")) == "resnet.v2.pt"
+
+
+@pytest.mark.parametrize(("text", "expected"), json.loads(VISIBLE.read_text("utf-8")))
+def test_what_is_not_seen_becomes_an_escape(text, expected):
+    """As in the front end, which reads the same cases."""
+    assert visible(text) == expected
+    assert visible(expected) == expected

@@ -10,6 +10,7 @@ import bqplot as bq
 import numpy as np
 import traitlets as t
 
+from weightwidget.outputs.names import visible
 from weightwidget.summary.model import ModelSummary
 from weightwidget.summary.record import TensorSummary
 from weightwidget.summary.table import STATISTICS, statistic_columns
@@ -110,7 +111,7 @@ class TrendChart(bq.Figure):  # type: ignore[misc]
         self._marks = bq.Scatter(
             x=depth,
             y=values,
-            names=np.array(self._names),
+            names=np.array([visible(name) for name in self._names]),
             display_names=False,
             scales={"x": x_scale, "y": y_scale},
             colors=[ACCENT],

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from weightwidget.outputs import numbers
+from weightwidget.outputs.names import visible
 from weightwidget.outputs.page import page
 from weightwidget.outputs.saved import Copied, overview_of
 
@@ -35,7 +36,7 @@ class SavedPage(os.PathLike[str]):
         return str(self.path)
 
     def __str__(self) -> str:
-        return f"{self.path}: {numbers.plain(numbers.size(self.size))}"
+        return f"{visible(str(self.path))}: {numbers.plain(numbers.size(self.size))}"
 
     __repr__ = __str__
 

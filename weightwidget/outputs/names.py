@@ -4,22 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+from weightwidget.sources.names import visible
+
+__all__ = ["ELLIPSIS", "shorten", "visible"]
+
 ELLIPSIS = "…"
-
-
-def visible(text: str) -> str:
-    r"""The text with everything that does not print as an escape: ``\x1b``, ``\u202e``, ``\n``.
-
-    Terminals would obey control characters, and marks that turn the direction of writing would make one name look
-    like another. Letters of all scripts stay.
-    """
-    return text if text.isprintable() else "".join(map(_visible, text))
-
-
-def _visible(sign: str) -> str:
-    if sign.isprintable():
-        return sign
-    return sign.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 def shorten(text: str, most: int, keep: Literal["start", "end", "both"] = "end") -> str:

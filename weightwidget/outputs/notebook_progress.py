@@ -6,6 +6,8 @@ import sys
 import time
 from typing import Any
 
+from weightwidget.outputs.names import visible
+
 QUIET = 0.7
 """Seconds of work before anything is said."""
 
@@ -23,7 +25,7 @@ class NotebookProgress:
     """
 
     def __init__(self, what: str) -> None:
-        self._what = what
+        self._what = visible(what)
         self._started = self._told = time.monotonic()
         self._line: Any = None
 

@@ -15,6 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from weightwidget.outputs.names import visible
+
 STATIC = Path(__file__).parents[1] / "static"
 
 _PAGE = """<!doctype html>
@@ -65,7 +67,7 @@ def page(overview: bytes, traits: Mapping[str, Any], title: str, static: str = "
     style, loader, code, policy = _front_end()
     return _PAGE.format(
         policy=html.escape(policy),
-        title=html.escape(title),
+        title=html.escape(visible(title)),
         style=style,
         static=static,
         traits=json_in_html(traits),

@@ -64,8 +64,8 @@ def static_html(view: StaticView, png: bytes | None = None, *, folded: bool = Fa
     rows = first + [_tensor(ref, view.tensors.get(ref.name)) for ref in chosen]
     heads = "".join(f'<th align="{_align(column)}">{head}</th>' for column, head in enumerate(HEADS))
     parts = [
-        f"<p><strong>{_text(view.name)}</strong> · {_text(' · '.join(view.totals))} · {_text(view.state)}</p>",
-        *(f"<p><strong>{_text(warning)}</strong></p>" for warning in view.warnings),
+        f"<p><strong>{_words(view.name)}</strong> · {_text(' · '.join(view.totals))} · {_words(view.state)}</p>",
+        *(f"<p><strong>{_words(warning)}</strong></p>" for warning in view.warnings),
         f'<p><img src="data:image/png;base64,{data}" width="{WIDTH}" alt="{_text(_alternative(view))}"></p>',
         f"<p>{_text(LIVE_HERE if folded else LIVE)}</p>",
     ]
@@ -78,6 +78,11 @@ def static_html(view: StaticView, png: bytes | None = None, *, folded: bool = Fa
 
 def _text(text: str) -> str:
     return html.escape(text, quote=True)
+
+
+def _words(text: str) -> str:
+    r"""A text with names in it, which notebooks would read as mathematics if it held ``$`` or ``\(``: not in code."""
+    return f"<code>{_text(text)}</code>" if "$" in text or "\\" in text else _text(text)
 
 
 def _align(column: int) -> str:
@@ -132,5 +137,5 @@ def _row(name: str, shape: str, dtype: str, record: TensorSummary | None, count:
     for column, cell in enumerate(cells):
         span = last if column == len(cells) - 1 else ""
         align = "left" if span else _align(column)
-        out.append(f'<td align="{align}"{span}>{_text(cell)}</td>')
+        out.append(f'<td align="{align}"{span}>{_words(cell)}</td>')
     return f"<tr>{''.join(out)}</tr>"

@@ -10,6 +10,8 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
 
+from weightwidget.sources.names import visible
+
 Index: TypeAlias = EllipsisType | int | slice | tuple[int | slice | EllipsisType, ...]
 """What `TensorRef.read` takes: basic indexing only, so that a read never copies more than asked for."""
 
@@ -18,7 +20,15 @@ class WeightFileError(ValueError):
     """A file of weights that cannot be read.
 
     The message names the file, says what is wrong with it and what to do.
+
+    Parameters
+    ----------
+    message
+        May quote the file's path and whatever stands in the file: it is made fit for terminals.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(visible(message))
 
 
 class MissingWeightFileError(WeightFileError, FileNotFoundError):

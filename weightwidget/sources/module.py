@@ -13,7 +13,7 @@ from torch import nn
 
 from weightwidget.sources.base import ModuleInfo, role_of
 from weightwidget.sources.memory import Entry, list_entries
-from weightwidget.sources.names import telling_part
+from weightwidget.sources.names import telling_part, visible
 from weightwidget.sources.source import ListedSource
 
 log = logging.getLogger(__name__)
@@ -101,9 +101,9 @@ def open_module(model: nn.Module, name: str | None = None) -> ListedSource:
     skipped = {**walk.skipped, **listing.skipped}
     name = name or _name_of(model)
     if not listing.refs:
-        why = "; ".join(f"{key}: {reason}" for key, reason in list(skipped.items())[:3])
+        why = "; ".join(visible(f"{key}: {reason}") for key, reason in list(skipped.items())[:3])
         raise ValueError(
-            f"{name} has no weights to show: " + (why or "the model has neither parameters nor buffers") + "."
+            f"{visible(name)} has no weights to show: " + (why or "the model has neither parameters nor buffers") + "."
         )
     return ListedSource(name, listing.refs, walk.modules, skipped, listing.release)
 

@@ -1,4 +1,4 @@
-"""Names of models and tensors: what tells something, and in which order people expect them."""
+"""Names of models and tensors, hostile input: how they are shown, what tells something, in which order they stand."""
 
 from __future__ import annotations
 
@@ -12,6 +12,27 @@ _GENERIC = frozenset(
 )
 
 _Part: TypeAlias = tuple[int, tuple[tuple[int, int, str], ...]]
+
+
+# What prints, and yet is not seen: letters without a shape, selectors of variants, an empty pattern of Braille.
+_BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+
+
+def visible(text: str) -> str:
+    r"""The text with everything that is not seen as an escape: ``\x1b``, ``\u202e``, ``\n``.
+
+    Terminals would obey control characters, marks that turn the direction of writing would make one name look like
+    another, and so would blanks. Letters of all scripts stay. `js/src/draw/visible.ts` follows the same rules.
+    """
+    if text.isprintable() and (text.isascii() or not _BLANK.search(text)):
+        return text
+    return "".join(map(_visible, text))
+
+
+def _visible(sign: str) -> str:
+    if sign.isprintable() and not _BLANK.match(sign):
+        return sign
+    return sign.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 def telling_part(parts: Sequence[str]) -> str:

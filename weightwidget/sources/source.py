@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from weightwidget.sources.base import ModuleInfo, TensorRef
+from weightwidget.sources.base import ModuleInfo, TensorRef, displayable
+from weightwidget.sources.names import visible
 
 
 class ListedSource:
@@ -37,12 +38,12 @@ class ListedSource:
         skipped: Mapping[str, str] | None = None,
         on_close: Callable[[], None] | None = None,
     ) -> None:
-        self.name = name
+        self.name = displayable(name)
         tensors: dict[str, TensorRef] = {}
         for ref in refs:
             if ref.name in tensors:
                 raise ValueError(
-                    f"{name}: two tensors are called {ref.name!r} once keys are joined by dots. Rename one."
+                    f"{visible(name)}: two tensors are called {ref.name!r} once keys are joined by dots. Rename one."
                 )
             tensors[ref.name] = ref
         self.tensors: Mapping[str, TensorRef] = tensors

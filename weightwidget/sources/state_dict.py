@@ -12,6 +12,7 @@ from torch import nn
 from weightwidget.sources.base import ModuleInfo, role_of
 from weightwidget.sources.memory import Entry, list_entries
 from weightwidget.sources.module import walk_module
+from weightwidget.sources.names import visible
 from weightwidget.sources.source import ListedSource
 
 _DEEPEST = 64
@@ -109,7 +110,7 @@ def no_tensors(skipped: Mapping[str, str]) -> str:
     """Says that nothing but the skipped was found."""
     if not skipped:
         return "it is empty"
-    shown = [f"{key}: {reason}" for key, reason in list(skipped.items())[:5]]
+    shown = [visible(f"{key}: {reason}") for key, reason in list(skipped.items())[:5]]
     more = f"; and {len(skipped) - 5} more" if len(skipped) > 5 else ""
     return "it holds no tensors (" + "; ".join(shown) + more + ")"
 

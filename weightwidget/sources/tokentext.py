@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
+from weightwidget.sources.names import visible
 
 LONGEST = 80
 """Characters of a token that are shown."""
@@ -27,7 +27,7 @@ def readable(raw: str, byte_level: bool = False) -> str:
     elif not byte_level:
         text = raw.replace("▁", " ")  # SentencePiece's space
     shortened = len(text) > LONGEST
-    text = escaped(text[:LONGEST])
+    text = visible(text[:LONGEST])
     bare = text.strip(" ")
     start = len(text) - len(text.lstrip(" "))
     ends = text if not bare else None
@@ -35,26 +35,6 @@ def readable(raw: str, byte_level: bool = False) -> str:
         return SPACE * len(ends) + ("…" if shortened else "")
     end = len(text) - start - len(bare)
     return SPACE * start + bare + SPACE * end + ("…" if shortened else "")
-
-
-def escaped(text: str) -> str:
-    """Text with what cannot be seen as escapes: control and formatting characters, odd spaces, lone surrogates."""
-    return "".join(_escape(sign) if _unseen(sign) else sign for sign in text)
-
-
-def _unseen(sign: str) -> bool:
-    category = unicodedata.category(sign)
-    return category[0] == "C" or category in ("Zl", "Zp") or (category == "Zs" and sign != " ")
-
-
-_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-
-
-def _escape(sign: str) -> str:
-    code = ord(sign)
-    if sign in _SHORT:
-        return _SHORT[sign]
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _byte_alphabet() -> dict[str, int]:

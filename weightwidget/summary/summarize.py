@@ -8,6 +8,7 @@ from concurrent.futures import Executor, Future, as_completed
 from typing import Any
 
 from weightwidget.sources.base import TensorRef, WeightSource
+from weightwidget.sources.names import visible
 from weightwidget.summary.kernel import summarize_tensor, unreadable
 from weightwidget.summary.model import ModelSummary
 from weightwidget.summary.record import TensorSummary, with_name
@@ -66,7 +67,7 @@ def _summarize_source(
         scan.wait()
         raise
     if scan.status != "ready":
-        raise RuntimeError(f"the scan of {source.name} {scan.status}; the log of weightwidget says why")
+        raise RuntimeError(f"the scan of {visible(source.name)} {scan.status}; the log of weightwidget says why")
     return scan.summary()
 
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any
 
+from weightwidget.sources.base import displayable
 from weightwidget.summary.cancel import Cancelled
 from weightwidget.wire.answers import (
     channel,
@@ -115,9 +116,10 @@ class Handlers:
 
 def message_of(error: Exception) -> str:
     """The message of an exception as a person reads it. `KeyError` puts its own in quotes."""
+    # Not every text can be sent: a message may quote a path of bytes that are no UTF-8.
     if isinstance(error, KeyError) and error.args:
-        return str(error.args[0])
-    return str(error) or type(error).__name__
+        return displayable(str(error.args[0]))
+    return displayable(str(error) or type(error).__name__)
 
 
 def answer(weights: Weights, request: Mapping[str, Any], job: Job | None = None) -> Answer:

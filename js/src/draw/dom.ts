@@ -1,4 +1,6 @@
-/** Elements in one call. Text goes in as text nodes only: names of tensors are hostile input. */
+/** Elements in one call. Text goes in as text nodes only, and nothing in it is unseen: names of tensors are hostile input. */
+
+import { shown } from "./visible";
 
 type Child = Node | string | number | null | undefined | false;
 
@@ -7,6 +9,9 @@ export interface Attributes {
   title?: string;
   [name: string]: string | number | boolean | undefined | null;
 }
+
+/** Attributes that a person sees or hears. */
+const READ = /^(title|alt|placeholder|aria-.*)$/;
 
 /** h("span", {class: "x", "aria-label": "…"}, "text", node) */
 export function h<K extends keyof HTMLElementTagNameMap>(
@@ -17,7 +22,8 @@ export function h<K extends keyof HTMLElementTagNameMap>(
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (value === undefined || value === null || value === false) continue;
-    element.setAttribute(name, value === true ? "" : String(value));
+    const text = value === true ? "" : String(value);
+    element.setAttribute(name, READ.test(name) ? shown(text, true) : text);
   }
   append(element, children);
   return element;
@@ -26,8 +32,18 @@ export function h<K extends keyof HTMLElementTagNameMap>(
 export function append(parent: Element, children: Child[]): void {
   for (const child of children) {
     if (child === null || child === undefined || child === false) continue;
-    parent.append(child instanceof Node ? child : String(child));
+    parent.append(child instanceof Node ? child : shown(String(child)));
   }
+}
+
+/** Writes a text that may hold names. @param lines whether it may have several lines, as messages of errors */
+export function setText(element: Element, text: string, lines = false): void {
+  element.textContent = shown(text, lines);
+}
+
+/** A tooltip that may hold names, each in its form for display (`visible`) where it has several lines. */
+export function setTitle(element: HTMLElement, text: string): void {
+  element.title = shown(text, true);
 }
 
 /** Copies text; falls back to a selection where the clipboard is not to be had (http, iframes). */

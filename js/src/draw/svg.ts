@@ -1,5 +1,7 @@
 /** SVG elements in one call, as h() of dom.ts does for HTML. */
 
+import { shown } from "./visible";
+
 export type SvgAttributes = Record<string, string | number | boolean | null | undefined>;
 
 /** s("path", {d: "…"}, child) */
@@ -10,7 +12,7 @@ export function s<K extends keyof SVGElementTagNameMap>(
 ): SVGElementTagNameMap[K] {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
   set(element, attributes);
-  element.append(...children);
+  element.append(...children.map((child) => (child instanceof Node ? child : shown(child))));
   return element;
 }
 

@@ -2,8 +2,9 @@
 
 import type { ReadonlySignal } from "@preact/signals-core";
 import { SEPARATOR } from "../anatomy";
-import { h } from "../draw/dom";
+import { h, setText } from "../draw/dom";
 import { formatCount, formatNumber } from "../draw/format";
+import { visible } from "../draw/visible";
 import type { Overview } from "../overview";
 import type { Store } from "../store";
 import type { View } from "../views";
@@ -54,7 +55,7 @@ function channelPanel(store: Store, shown: ReadonlySignal<boolean>): HTMLElement
     else if (share !== null && data === null) {
       text = share > 0 ? `computing norms … ${Math.round(100 * share)} %` : "computing norms …";
     }
-    note.textContent = text;
+    setText(note, text, true);
     note.hidden = text === "";
     note.dataset.tone = problem ? "error" : "";
   });
@@ -94,7 +95,7 @@ function readout(state: ChannelState): HTMLElement {
       : low === high
         ? formatNumber(low, 5)
         : `${formatNumber(low, 4)} to ${formatNumber(high, 4)}`;
-    line.textContent = `${where}: ${value} in ${member.tensor}${member.part ? ` (${member.part})` : ""}`;
+    setText(line, `${where}: ${value} in ${visible(member.tensor)}${member.part ? ` (${member.part})` : ""}`);
   });
   return line;
 }

@@ -2,7 +2,7 @@
 
 import { computed, type ReadonlySignal, type Signal, signal } from "@preact/signals-core";
 import type { RecurrentLayer } from "../anatomy";
-import { h } from "../draw/dom";
+import { h, setText } from "../draw/dom";
 import { formatCount, formatNumber } from "../draw/format";
 import type { Store } from "../store";
 import type { View } from "../views";
@@ -222,8 +222,11 @@ function cardSection(
     const gone = store.model.kernel.value === "gone";
     const error = state.problem.value;
     note.dataset.tone = error ? "error" : "";
-    note.textContent =
-      error || (known && gone && known.origin === "overview" ? offlineText(known.gates) : "");
+    setText(
+      note,
+      error || (known && gone && known.origin === "overview" ? offlineText(known.gates) : ""),
+      true,
+    );
     note.hidden = note.textContent === "";
   });
   return h("section", { class: "ww-gates-section ww-gates-cards", "aria-label": "gate by gate" }, grid, note);

@@ -5,7 +5,7 @@
 
 import { computed, signal } from "@preact/signals-core";
 import { palette } from "../draw/colour";
-import { h } from "../draw/dom";
+import { h, setText } from "../draw/dom";
 import { formatCount, formatNumber, formatShare } from "../draw/format";
 import { gridControls } from "./grid/controls";
 import { type GridData, type GridOptions, stepped } from "./grid/data";
@@ -171,7 +171,7 @@ export function gridPanel(options: GridOptions): HTMLElement {
     if (path === null || path === undefined) return;
     if (options.onSelect) options.onSelect(path, at[0], at[1]);
     else store.select(path);
-    spoken.textContent = lines(at).join(", ");
+    setText(spoken, lines(at).join(", "));
   };
   plot.addEventListener("keydown", (event) => {
     const now = data.peek();

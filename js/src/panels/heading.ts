@@ -1,7 +1,8 @@
 /** What is selected: its path, each part a way up; its shape, type and class, and what its axes mean. */
 
-import { h } from "../draw/dom";
+import { h, setText } from "../draw/dom";
 import { formatCount, formatShape } from "../draw/format";
+import { visible } from "../draw/visible";
 import type { Overview } from "../overview";
 import type { Store } from "../store";
 
@@ -25,19 +26,22 @@ export function headingPanel(store: Store): HTMLElement {
     const shown = all.flatMap(({ label, target }) => {
       const button = h(
         "button",
-        { class: "ww-plain ww-soft", type: "button", title: target || "the whole model" },
-        label,
+        { class: "ww-plain ww-soft", type: "button", title: visible(target) || "the whole model" },
+        visible(label),
       );
       button.addEventListener("click", () => store.select(target));
       return [button, h("span", { class: "ww-soft" }, "›")];
     });
-    path.replaceChildren(...shown, h("strong", { class: "ww-path-last", title: selected }, last.label));
+    path.replaceChildren(
+      ...shown,
+      h("strong", { class: "ww-path-last", title: visible(selected) }, visible(last.label)),
+    );
 
     if (row < 0) {
       facts.textContent = overview.rows === 0 ? "" : "no such tensor or module in this model";
       return;
     }
-    facts.replaceChildren(factsOf(overview, row));
+    setText(facts, factsOf(overview, row));
     const meaning = meaningOf(overview, row);
     if (meaning) facts.append(" · ", meaning);
   });

@@ -1,7 +1,7 @@
 /** The heads of attention layers: all of them as a grid, the chosen layer, the chosen head. */
 
 import { computed, signal } from "@preact/signals-core";
-import { h } from "../draw/dom";
+import { h, setText } from "../draw/dom";
 import { formatCount } from "../draw/format";
 import type { View } from "../views";
 import { type GridData, type GridStatistic, gridPanel, shortLabels } from "./grid";
@@ -225,7 +225,7 @@ function gridNote(state: HeadsState, key: { readonly value: string }): HTMLEleme
       parts.push("Positive: the head writes back what it reads; negative: it takes that away.");
     }
     note.dataset.tone = failed.length > 0 ? "error" : "";
-    note.textContent = parts.join(" ");
+    setText(note, parts.join(" "), true);
     note.hidden = parts.length === 0;
   });
   return note;

@@ -1,7 +1,7 @@
 /** The spectrum of a matrix: its singular values, what is read from them, and its leading singular vectors. */
 
 import type { ReadonlySignal } from "@preact/signals-core";
-import { copyText, h } from "../draw/dom";
+import { copyText, h, setText, setTitle } from "../draw/dom";
 import { formatCount, formatNumber } from "../draw/format";
 import type { Store } from "../store";
 import type { View } from "../views";
@@ -39,7 +39,7 @@ function spectrumPanel(store: Store, shown: ReadonlySignal<boolean>): HTMLElemen
     const gone = store.model.kernel.value === "gone" && !state.known.value.top && !text;
     problem.hidden = text === "" && !gone;
     problem.dataset.tone = text ? "error" : "";
-    problem.textContent = text || (gone ? goneText(state) : "");
+    setText(problem, text || (gone ? goneText(state) : ""), true);
     body.hidden = text !== "";
     body.dataset.gone = String(gone);
   });
@@ -111,11 +111,11 @@ function head(state: SpectrumState): HTMLElement {
     told.dataset.tone = now.state === "failed" && top ? "error" : "";
     if (full) told.textContent = all;
     else if (gone && top) told.textContent = "no kernel answers: the largest only";
-    else if (now.state === "failed" && top) told.textContent = now.message;
+    else if (now.state === "failed" && top) setText(told, now.message, true);
     else if (running) {
       const share = now.share > 0 ? ` ${Math.floor(100 * now.share)} %` : "";
       told.textContent = top ? `${all} …${share}` : `the largest …${share}`;
-    } else if (top) told.textContent = top.whyNot || `the largest ${top.values.length} of ${count}`;
+    } else if (top) setText(told, top.whyNot || `the largest ${top.values.length} of ${count}`, true);
     else told.textContent = "";
   });
   return h("div", { class: "ww-sp-head" }, what, note, work);
@@ -190,13 +190,16 @@ function legend(state: SpectrumState): HTMLElement {
     init.button.hidden = !top?.init;
     shuffled.button.hidden = !full || !top?.shuffles;
     const failed = state.progress.shuffled.value;
-    shuffled.button.title =
+    setTitle(
+      shuffled.button,
       failed.state === "failed"
         ? failed.message
-        : "the same weights in random order: what their values alone make, without their arrangement";
+        : "the same weights in random order: what their values alone make, without their arrangement",
+    );
     if (!top?.init) return;
-    init.text.textContent = top.init.text;
-    init.button.title = `the singular values to be expected of ${top.init.text}${top.init.certain ? "" : ": the file does not tell what the weights were drawn from"}`;
+    setText(init.text, top.init.text);
+    const unsure = top.init.certain ? "" : ": the file does not tell what the weights were drawn from";
+    setTitle(init.button, `the singular values to be expected of ${top.init.text}${unsure}`);
   });
   return h("div", { class: "ww-sp-legend" }, noise.button, init.button, shuffled.button);
 }

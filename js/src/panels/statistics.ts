@@ -1,7 +1,7 @@
 /** The statistics of the selected tensor or module, as a table that can be copied. */
 
 import { batch, untracked } from "@preact/signals-core";
-import { breakable, copyText, h } from "../draw/dom";
+import { breakable, copyText, h, setText } from "../draw/dom";
 import { set } from "../draw/svg";
 import type { Store } from "../store";
 import { matrixSize } from "../tensor";
@@ -45,7 +45,7 @@ export function statisticsPanel(store: Store): HTMLElement {
     const problem = overview.error(row);
     const away = store.model.kernel.value === "gone";
     const missing = away && problem === "" && !overview.summarised(row);
-    error.textContent = missing ? "a running kernel tells them" : problem;
+    setText(error, missing ? "a running kernel tells them" : problem, true);
     error.dataset.tone = problem ? "error" : "";
     error.hidden = problem === "" && !missing;
     const path = store.traits.selected.value;

@@ -1,7 +1,8 @@
 /** The line at the top: name, totals, search, how far the scan is, whether a kernel answers. */
 
-import { h } from "../draw/dom";
+import { h, setText } from "../draw/dom";
 import { formatBytes, formatCount, formatShare, formatShort } from "../draw/format";
+import { visible } from "../draw/visible";
 import type { KernelState } from "../model";
 import { inTotals, type Overview } from "../overview";
 import type { Store } from "../store";
@@ -37,8 +38,8 @@ function totals(store: Store): HTMLElement {
   const numbers = h("span", { class: "ww-totals ww-soft ww-number" });
   store.effect(() => {
     const overview = store.base.value;
-    name.textContent = overview.name;
-    name.title = overview.name;
+    name.textContent = visible(overview.name);
+    name.title = visible(overview.name);
     const { weights, bytes, dtypes } = countAll(overview);
     numbers.textContent = [
       `${formatCount(overview.tensors)} ${overview.tensors === 1 ? "tensor" : "tensors"}`,
@@ -137,7 +138,7 @@ function search(store: Store): HTMLElement {
     const { count, error } = store.matches.value;
     hits.textContent = `${formatCount(count)} / ${formatCount(store.base.value.tensors)}`;
     hits.title = "tensors that pass the filters";
-    fault.textContent = error;
+    setText(fault, error);
     fault.hidden = error === "";
   });
   return h("div", { class: "ww-search" }, input, syntaxHelp(input, take), hits, fault);
@@ -179,7 +180,7 @@ function progress(store: Store): HTMLElement {
     bar.value = share;
     if (status === "scanning") text.textContent = formatShare(Math.floor(share * 100) / 100);
     else if (status === "cancelled") text.textContent = `scan cancelled at ${formatShare(share)}`;
-    else text.textContent = store.traits._message.value || "the scan failed";
+    else setText(text, store.traits._message.value || "the scan failed", true);
   });
   return box;
 }

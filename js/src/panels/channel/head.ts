@@ -1,7 +1,7 @@
 /** What is followed: the space, the channel, how the links are known, and the channels that stand out. */
 
 import { batch } from "@preact/signals-core";
-import { h } from "../../draw/dom";
+import { h, setText, setTitle } from "../../draw/dom";
 import { formatCount, formatNumber } from "../../draw/format";
 import type { ChannelState } from "./state";
 import { choiceText, strangeText } from "./words";
@@ -129,13 +129,13 @@ function linksLine(state: ChannelState): HTMLElement {
       data === null ? "" : many === 1 ? `${tensors}: nothing is linked to it` : `${tensors}, ${how}`,
       many > 1 && guesses > 0 ? h("span", { class: "ww-ch-guess" }, "?") : "",
     );
-    text.title = choices ? `Links ${choices.how}` : "";
+    setTitle(text, choices ? `Links ${choices.how}` : "");
     trace.hidden = !choices?.traceable || choices.traced || data === null;
   });
   store.effect(() => {
     const at = state.tracing.value;
     trace.disabled = at === "running";
-    status.textContent = at === "running" ? "tracing …" : at;
+    setText(status, at === "running" ? "tracing …" : at, true);
     status.dataset.tone = at === "running" ? "" : "error";
   });
   return h("div", { class: "ww-ch-line ww-ch-links" }, text, trace, status);

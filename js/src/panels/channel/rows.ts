@@ -1,8 +1,9 @@
 /** The members in network order, each with its profile over all channels, on one axis. Only rows in sight are made. */
 
 import { untracked } from "@preact/signals-core";
-import { h } from "../../draw/dom";
+import { h, setText, setTitle } from "../../draw/dom";
 import { formatNumber } from "../../draw/format";
+import { visible } from "../../draw/visible";
 import type { SpaceData } from "./data";
 import { openMember } from "./open";
 import type { ChannelState } from "./state";
@@ -190,7 +191,7 @@ function makeRow(state: ChannelState, data: SpaceData, at: number): Row {
     {
       type: "button",
       class: "ww-plain ww-ch-name",
-      title: `${member.tensor}${member.part ? ` (${member.part})` : ""}: show in the heatmap`,
+      title: `${visible(member.tensor)}${member.part ? ` (${member.part})` : ""}: show in the heatmap`,
     },
     // Cut off from the left: the last parts tell the tensors of a network apart.
     h("span", { class: "ww-ch-where" }, h("bdi", {}, shortName(member))),
@@ -224,8 +225,8 @@ function makeRow(state: ChannelState, data: SpaceData, at: number): Row {
   if (member.error) {
     canvas.hidden = true;
     value.classList.add("ww-ch-error");
-    value.textContent = member.error;
-    value.title = member.error;
+    setText(value, member.error);
+    setTitle(value, member.error);
   }
   return { element, canvas, value, rank, deviation };
 }

@@ -1,6 +1,6 @@
 /** What is shown, on which scale, in which order; and the lines that say what is seen. */
 
-import { h } from "../../draw/dom";
+import { h, setText } from "../../draw/dom";
 import { formatNumber } from "../../draw/format";
 import { MOST_COMPARED } from "./facts";
 import { countsLine } from "./marks";
@@ -189,9 +189,9 @@ export function lines(state: FiltersState): HTMLElement {
     count.textContent = countsLine(marks, layer.layout.filters, layer.layout.filters === 1 ? one : many);
     count.dataset.found = String(marks.counts.size > 0);
     kind.textContent = layerWords(layer);
-    guess.textContent = layer.axes.certain ? "" : layer.axes.why || "a guess";
+    setText(guess, layer.axes.certain ? "" : layer.axes.why || "a guess");
     guess.title = "explorer.anatomy[name] = ... sets what the axes are";
-    caution.textContent = layer.caution;
+    setText(caution, layer.caution);
     caution.hidden = layer.caution === "";
     matrix.hidden = layer.kind !== "point";
   });

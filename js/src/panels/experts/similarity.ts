@@ -1,7 +1,7 @@
 /** How much the experts of a layer are alike: cosines of the router's rows, or of their weights. */
 
 import { computed, signal } from "@preact/signals-core";
-import { h } from "../../draw/dom";
+import { h, setText } from "../../draw/dom";
 import { type GridData, type GridStatistic, gridPanel } from "../grid";
 import { chain } from "../heads/order";
 import { pathOf, ROUTER } from "./layers";
@@ -61,9 +61,9 @@ export function similarityPanel(state: ExpertState): HTMLElement {
     const layer = state.layers.value[state.layer.value];
     if (!layer) return;
     if (cosines.value === null) {
-      note.textContent = gone
-        ? "No kernel answers: with one, the experts of a layer are compared here."
-        : state.problem.value || (layer.experts < 2 ? "There is but one expert." : "comparing the experts …");
+      const waiting = layer.experts < 2 ? "There is but one expert." : "comparing the experts …";
+      const without = "No kernel answers: with one, the experts of a layer are compared here.";
+      setText(note, gone ? without : state.problem.value || waiting, true);
     } else if (state.role.value === ROUTER) {
       note.textContent = "Experts whose rows point the same way are chosen for the same inputs.";
     } else {

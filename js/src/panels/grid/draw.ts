@@ -2,6 +2,7 @@
 
 import { css, ink, type Palette } from "../../draw/colour";
 import { formatNumber, formatToStep } from "../../draw/format";
+import { visible } from "../../draw/visible";
 import { edge, type GridGeometry, labelStep } from "./geometry";
 import { cellColour, type GridScale } from "./scale";
 
@@ -167,7 +168,7 @@ function drawLabels(context: CanvasRenderingContext2D, scene: GridScene): void {
     const y = geo.top + (row + 0.5) * geo.cellHeight;
     context.font = font(colour !== null);
     context.fillStyle = colour ?? inks.soft;
-    context.fillText(fitted(context, rowLabels[row] ?? "", room), geo.left - 6, y);
+    context.fillText(fitted(context, visible(rowLabels[row] ?? ""), room), geo.left - 6, y);
   }
 
   context.textAlign = "center";
@@ -180,7 +181,7 @@ function drawLabels(context: CanvasRenderingContext2D, scene: GridScene): void {
     context.font = font(colour !== null);
     context.fillStyle = colour ?? inks.soft;
     const x = edge(geo.left, geo.cellWidth, col + 0.5, ratio);
-    context.fillText(colLabels[col] ?? "", x, geo.top - 8);
+    context.fillText(visible(colLabels[col] ?? ""), x, geo.top - 8);
   }
 
   context.font = `11px ${inks.font}`;

@@ -1,7 +1,7 @@
 /** How much the heads of a layer are alike: a matrix of cosines. */
 
 import { computed, signal } from "@preact/signals-core";
-import { h } from "../../draw/dom";
+import { h, setText } from "../../draw/dom";
 import type { HeadPart } from "../../protocol";
 import { type GridData, type GridStatistic, gridPanel } from "../grid";
 import { headPath, kvHead } from "./layers";
@@ -95,7 +95,7 @@ export function similarityPanel(state: HeadsState): HTMLElement {
     const some = parts(state.layer.value).length > 0;
     bar.hidden = !some || (state.gone.value && !now?.value);
     note.dataset.tone = now?.error ? "error" : "";
-    if (now?.error) note.textContent = now.error;
+    if (now?.error) setText(note, now.error, true);
     else if (!some) note.textContent = "this layer has no projections to compare";
     else if (!now?.value) {
       note.textContent = state.gone.value

@@ -1,7 +1,8 @@
 /** The number of heads where neither file nor module tells, or only a guess does: it can be set here. */
 
 import type { Signal } from "@preact/signals-core";
-import { h } from "../../draw/dom";
+import { h, setText } from "../../draw/dom";
+import { visible } from "../../draw/visible";
 import { RequestCancelled } from "../../model";
 import type { Overview } from "../../overview";
 import type { Store } from "../../store";
@@ -85,7 +86,7 @@ export function headsForm(store: Store, wanted: Signal<boolean>): HTMLElement {
       },
       (reason: unknown) => {
         if (reason instanceof RequestCancelled) return;
-        fault.textContent = reason instanceof Error ? reason.message : String(reason);
+        setText(fault, reason instanceof Error ? reason.message : String(reason), true);
       },
     );
   });
@@ -100,13 +101,15 @@ export function headsForm(store: Store, wanted: Signal<boolean>): HTMLElement {
     const axes = overview.axes(first);
     const axis = axes?.names.findIndex((name) => /\bhead\b/.test(name)) ?? -1;
     const outputs = overview.shape(first)[axis] ?? 0;
-    const name = overview.names[first] ?? "";
+    const name = visible(overview.names[first] ?? "");
     const what =
       rows.length === 1 ? `${name} has` : `these ${rows.length} projections have, such as ${name},`;
-    text.textContent =
+    setText(
+      text,
       rows.length > 0
         ? `How many heads ${what} neither file nor module tells.`
-        : `The number of heads is not certain here: ${guessed[0]?.why || "a guess"}. If it is wrong, set it.`;
+        : `The number of heads is not certain here: ${guessed[0]?.why || "a guess"}. If it is wrong, set it.`,
+    );
     usual.replaceChildren(
       ...usualHeads(outputs).map((one) => {
         const choice = h("button", { type: "button", class: "ww-plain" }, `${one.heads} of ${one.size}`);

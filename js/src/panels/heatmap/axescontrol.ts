@@ -2,7 +2,7 @@
 
 import { batch } from "@preact/signals-core";
 import type { Axes } from "../../anatomy";
-import { h } from "../../draw/dom";
+import { h, setText } from "../../draw/dom";
 import { formatCount } from "../../draw/format";
 import type { MatrixInfo } from "./matrix";
 import { placeOnAxis } from "./parts";
@@ -35,7 +35,7 @@ export function axesControl(state: AxesState): HTMLElement {
     for (const name of element.querySelectorAll<HTMLElement>(".ww-hm-place")) {
       const axis = Number(name.dataset.axis);
       const at = matrix.index[axis] ?? 0;
-      name.textContent = meaning ? labelAt(meaning, axis, at, matrix.index) : "";
+      setText(name, meaning ? labelAt(meaning, axis, at, matrix.index) : "");
     }
     for (const input of element.querySelectorAll<HTMLInputElement>("input")) {
       input.value = String(matrix.index[Number(input.dataset.axis)] ?? 0);

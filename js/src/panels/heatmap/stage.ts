@@ -1,6 +1,7 @@
 /** The canvases of the plot: as large as the room is, drawn once a frame when something has changed. */
 
 import { computed, untracked } from "@preact/signals-core";
+import { visible } from "../../draw/visible";
 import { drawBands, drawBoundaries } from "./boundaries";
 import { drawEdges } from "./edges";
 import { type Geometry, geometry } from "./geometry";
@@ -151,7 +152,7 @@ export function stage(
   store.effect(() => {
     const matrix = state.matrix.value;
     const label = matrix ? `heatmap of ${matrix.tensor}, ${matrix.rows} rows, ${matrix.cols} columns` : "";
-    base.setAttribute("aria-label", label);
+    base.setAttribute("aria-label", visible(label));
   });
 
   return {

@@ -1,7 +1,7 @@
 /** Buttons of the heatmap, and the line that says what is seen. */
 
 import { computed, signal } from "@preact/signals-core";
-import { h } from "../../draw/dom";
+import { h, setText, setTitle } from "../../draw/dom";
 import { isWhole } from "../../local/answers";
 import { copyWindow, savePicture } from "./actions";
 import type { Plot } from "./plot";
@@ -59,9 +59,9 @@ export function toolbar(state: HeatmapState, plot: Plot): { buttons: HTMLElement
   const told = computed<Told>(() => (said.value ? { long: said.value } : describe(state)));
   store.effect(() => {
     const now = told.value;
-    long.textContent = now.long;
-    short.textContent = now.short ?? now.long;
-    status.title = now.long;
+    setText(long, now.long, true);
+    setText(short, now.short ?? now.long, true);
+    setTitle(status, now.long);
     status.dataset.tone = state.cache.value?.error && state.arrivals.value >= 0 ? "error" : "";
   });
   return { buttons, status };

@@ -1,7 +1,7 @@
 /** The plot: bars, brush, marker of the element under the heatmap's pointer, and what is under the own pointer. */
 
 import { computed, signal } from "@preact/signals-core";
-import { h } from "../../draw/dom";
+import { h, setText } from "../../draw/dom";
 import { formatCount, formatNumber, formatShare, formatToStep } from "../../draw/format";
 import { s, set } from "../../draw/svg";
 import type { Range } from "../../model";
@@ -64,7 +64,7 @@ export function histogramPlot(store: Store, state: HistogramState, brush: BrushS
     const shown = view ?? (bins?.step === 0 ? NO_VIEW : null);
     const drawn = bins !== null && shown !== null && size.value.width > 0;
     picture.root.style.visibility = drawn ? "visible" : "hidden";
-    problem.textContent = state.problem.value;
+    setText(problem, state.problem.value, true);
     problem.hidden = state.problem.value === "";
     // Errors of the kernel stand beside what the overview shows.
     problem.dataset.over = drawn && bins.step > 0 ? "plot" : "nothing";

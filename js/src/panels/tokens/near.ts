@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals-core";
 import { doubles } from "../../buffers";
-import { h } from "../../draw/dom";
+import { h, setText } from "../../draw/dom";
 import { formatNumber } from "../../draw/format";
 import type { Measure } from "../../protocol";
 import { label } from "./label";
@@ -96,7 +96,7 @@ export function nearPanel(state: TokenState): HTMLElement {
       note.textContent = "No kernel answers: with one, the tokens nearest to the chosen one stand here.";
     else if (entry === null)
       note.textContent = "Choose a token in the list or the scatter to see which are nearest to it.";
-    else if (problem.value) note.textContent = problem.value;
+    else if (problem.value) setText(note, problem.value, true);
     else note.textContent = "This vector is zero or holds NaN: it has no direction, and nothing is near it.";
     if (entry === null || (waiting && gone)) rows.replaceChildren();
     if (!found || entry === null) return;

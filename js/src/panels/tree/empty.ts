@@ -1,6 +1,6 @@
 /** What stands in the place of the tree when there is nothing to list. */
 
-import { h } from "../../draw/dom";
+import { h, setText } from "../../draw/dom";
 import type { Store } from "../../store";
 
 /** Classes that are named to somebody whose kind: finds nothing. */
@@ -24,7 +24,7 @@ export function emptyNote(store: Store): HTMLElement {
     text.textContent = nothing
       ? "There are no tensors."
       : `None of ${overview.tensors} tensors passes the filter.`;
-    hint.textContent = /\bkind\s*[:=]/i.test(store.traits.query.value) ? kindsOf(store) : "";
+    setText(hint, /\bkind\s*[:=]/i.test(store.traits.query.value) ? kindsOf(store) : "");
     hint.hidden = hint.textContent === "";
   });
   return root;

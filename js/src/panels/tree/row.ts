@@ -1,8 +1,9 @@
 /** One recycled row of the tree. */
 
-import { h } from "../../draw/dom";
+import { h, setText, setTitle } from "../../draw/dom";
 import { formatCount, formatShape, formatShort } from "../../draw/format";
 import { drawSparkline } from "../../draw/sparkline";
+import { visible } from "../../draw/visible";
 import type { Store } from "../../store";
 import { isGroupOfBlocks, rowOf } from "./merged";
 import type { TreeState, VisibleRow } from "./state";
@@ -55,7 +56,7 @@ export function createRow(): RowElement {
     root.dataset.path = node.path;
     root.dataset.kind = node.kind;
     root.dataset.row = String(at);
-    root.title = tooltipOf(overview, node, line);
+    setTitle(root, tooltipOf(overview, node, line));
     root.toggleAttribute("data-active", node.key === context.active);
     root.setAttribute("aria-selected", String(selected));
     root.setAttribute("aria-level", String(row.level));
@@ -67,7 +68,7 @@ export function createRow(): RowElement {
     // The children of the root stand below it without a step: width is dear.
     name.style.paddingLeft = `${Math.max(0, row.level - 1) * context.indent}px`;
     writeLabel(label, row, context);
-    note.textContent = noteOf(row, context, line);
+    setText(note, noteOf(row, context, line));
 
     const value = state.statistic(node, store.statistic.value);
     statistic.textContent = statisticText(store.statistic.value, value);
@@ -76,10 +77,10 @@ export function createRow(): RowElement {
     size.title = isGroupOfBlocks(node) ? "" : `${formatCount(count)} weights`;
     const mark = flagOf(overview, line, (key) => state.statistic(node, key));
     flag.textContent = mark?.glyph ?? "";
-    flag.title = mark?.text ?? "";
+    setTitle(flag, mark?.text ?? "");
     flag.dataset.tone = mark?.tone ?? "";
     // A span without a role cannot be named: the words are in the row's own description.
-    if (mark) root.setAttribute("aria-description", mark.text);
+    if (mark) root.setAttribute("aria-description", visible(mark.text));
     else root.removeAttribute("aria-description");
 
     const known = line < 0 || overview.summarised(line);
@@ -104,17 +105,17 @@ function writeLabel(label: HTMLElement, row: VisibleRow, context: RowContext): v
   }
   const ranges = text === node.label ? markedRanges(node, context.marks) : [];
   if (ranges.length === 0) {
-    label.textContent = text;
+    label.textContent = visible(text);
     return;
   }
   const pieces: (Node | string)[] = [];
   let from = 0;
   for (const [start, stop] of ranges) {
-    if (start > from) pieces.push(text.slice(from, start));
-    pieces.push(h("mark", {}, text.slice(start, stop)));
+    if (start > from) pieces.push(visible(text.slice(from, start)));
+    pieces.push(h("mark", {}, visible(text.slice(start, stop))));
     from = stop;
   }
-  if (from < text.length) pieces.push(text.slice(from));
+  if (from < text.length) pieces.push(visible(text.slice(from)));
   label.replaceChildren(...pieces);
 }
 
@@ -134,5 +135,5 @@ function noteOf(row: VisibleRow, { store, state }: RowContext, line: number): st
     return `${shape}needs a kernel`;
   }
   const shared = node.kind === "tensor" ? overview.sharedWith(line) : -1;
-  return shared >= 0 ? `= ${overview.names[shared]}` : "";
+  return shared >= 0 ? `= ${visible(overview.names[shared] as string)}` : "";
 }

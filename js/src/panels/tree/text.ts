@@ -9,6 +9,7 @@ import {
   formatShare,
   formatShort,
 } from "../../draw/format";
+import { visible } from "../../draw/visible";
 import type { Overview } from "../../overview";
 import { fold } from "../../query/glob";
 import { STATISTIC } from "../../statistics";
@@ -48,9 +49,9 @@ export function flagOf(
 
 export function tooltipOf(overview: Overview, node: TreeNode, row: number): string {
   if (node.kind === "group")
-    return `${node.path}\n${node.children.length} ${isGroupOfBlocks(node) ? "heads" : "equal blocks"}`;
-  const kind = row < 0 ? "" : overview.kind(row);
-  const name = node.path || overview.name;
+    return `${visible(node.path)}\n${node.children.length} ${isGroupOfBlocks(node) ? "heads" : "equal blocks"}`;
+  const kind = row < 0 ? "" : visible(overview.kind(row));
+  const name = visible(node.path || overview.name);
   if (node.kind === "module" || !overview.isTensor(row)) return [name, kind].filter(Boolean).join("\n");
   const shared = overview.sharedWith(row);
   return [
@@ -59,7 +60,7 @@ export function tooltipOf(overview: Overview, node: TreeNode, row: number): stri
       .filter(Boolean)
       .join(" · "),
     axesText(overview.axes(row)),
-    shared >= 0 ? `the same weights as ${overview.names[shared]}` : "",
+    shared >= 0 ? `the same weights as ${visible(overview.names[shared] as string)}` : "",
     overview.error(row),
   ]
     .filter(Boolean)
