@@ -31,7 +31,7 @@ SELECTED = {
 
 WITHOUT = {
     "filters": "a running kernel",
-    "gates": "No kernel answers",
+    "gates": "none answers",
     "heads": "A kernel would",
     "tokens": "No kernel answers: with one",
     "experts": "No kernel answers: with one",
