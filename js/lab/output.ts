@@ -76,7 +76,7 @@ export class ExplorerOutput {
     const place = h("div", { class: "wwp-stored" });
     this.#renderer.node.replaceChildren(place);
     shown.signal.addEventListener("abort", () => place.remove());
-    void this.#fill(place, output, shown.signal);
+    this.#fill(place, output, shown.signal).catch((error: unknown) => console.warn("weightwidget:", error));
   }
 
   async #fill(place: HTMLElement, output: MimeModel, signal: AbortSignal): Promise<void> {
@@ -89,15 +89,15 @@ export class ExplorerOutput {
         console.warn("weightwidget: the stored explorer could not be shown:", error);
       }
     }
+    if (signal.aborted) return;
+    place.replaceChildren(h("p", { class: "wwp-stored-note", role: "note" }, HOW));
     const type = STATIC.find((type) => type in output.data);
-    const page = type === undefined ? null : this.#around.createRenderer(type);
-    signal.addEventListener("abort", () => page?.dispose());
-    place.replaceChildren(
-      h("p", { class: "wwp-stored-note", role: "note" }, HOW),
-      ...(page ? [page.node] : []),
-    );
+    if (type === undefined) return;
+    const page = this.#around.createRenderer(type);
+    signal.addEventListener("abort", () => page.dispose());
+    place.append(page.node);
     // As if it were not trusted: it is a picture and a table, and needs no rights.
-    await page?.renderModel({ data: output.data, metadata: output.metadata, trusted: false });
+    await page.renderModel({ data: output.data, metadata: output.metadata, trusted: false });
   }
 
   #remove(): void {

@@ -54,13 +54,7 @@ NO_START = """
 }
 """
 
-RUN_ALL = """
-async () => {
-    const { sessionContext } = jupyterapp.shell.currentWidget;
-    if (sessionContext.session === null) await sessionContext.changeKernel({name: 'python3'});
-    await jupyterapp.commands.execute('notebook:run-all-cells');
-}
-"""
+START = "async () => { await jupyterapp.shell.currentWidget.sessionContext.changeKernel({name: 'python3'}); }"
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +87,7 @@ def reopen(lab, browser):
             page.goto(f"{address}/lab?reset")
             page.wait_for_function("() => window.jupyterapp?.shell.currentWidget")
             page.evaluate(before)
-            page.evaluate("(path) => jupyterapp.commands.execute('docmanager:open', {path})", name)
+            page.evaluate("(path) => { void jupyterapp.commands.execute('docmanager:open', {path}); }", name)
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
         return Notebook(page, name)
 
@@ -134,12 +128,15 @@ def test_no_kernel_and_one_that_comes_late(saved, reopen):
     expect(other).to_have_text(LOADING)
     notebook.screenshot("no-kernel")
 
-    # A kernel, and the cells run again: both widgets live.
-    notebook.page.evaluate(RUN_ALL)
+    # With a kernel the ordinary widget comes back; what is another's waits on. Run again, both live.
+    notebook.page.evaluate(START)
+    expect(ours.locator(".wwp-stored")).to_have_count(0, timeout=30_000)
+    expect(view.row("fc2.weight")).to_be_visible()
+    expect(other).to_have_text(LOADING)
+    notebook.run_all()
     ours, other = outputs(notebook)
     expect(other.locator(".widget-slider")).to_be_visible(timeout=30_000)
     view = View(ours)
-    expect(view.root.locator(".ww-kernel")).to_be_hidden()
     view.select("fc1.weight")
     notebook.wait_python("out = explorer.selected", lambda value: value == "fc1.weight")
     notebook.screenshot("no-kernel-late")
@@ -162,3 +159,23 @@ def test_no_state(saved, reopen):
     assert notebook.page.evaluate("() => window.pwned") is None
     expect(ours).not_to_contain_text(NOT_FOUND)
     notebook.screenshot("no-state")
+
+
+def test_none_chosen(saved, reopen):
+    """The notebook's kernel is not installed, and in JupyterLab's dialog somebody chooses none."""
+    notebook = copy.deepcopy(saved)
+    notebook.metadata = {"widgets": notebook.metadata["widgets"]}
+    notebook.metadata["kernelspec"] = {"name": "gone", "display_name": "Gone", "language": "gone"}
+    notebook = reopen(notebook, "none-chosen.ipynb")
+    dialog = notebook.page.locator(".jp-Dialog")
+    dialog.locator("select").select_option(label="No Kernel")
+    dialog.locator("button.jp-mod-accept").click()
+    ours, other = outputs(notebook)
+    view = View(ours)
+    use(view)
+    expect(other).to_have_text(LOADING)
+
+    # One is chosen after all.
+    notebook.page.evaluate(START)
+    expect(ours.locator(".wwp-stored")).to_have_count(0, timeout=30_000)
+    expect(view.row("fc2.weight")).to_be_visible()

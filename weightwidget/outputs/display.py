@@ -53,7 +53,7 @@ def with_fallbacks(
         except Exception:
             log.exception("the picture of an explorer for hosts without widgets failed")
     shown = {k: v for k, v in data.items() if (not include or k in include) and k not in (exclude or ())}
-    return shown, metadata | MARK if WIDGET in shown else metadata
+    return shown, ({**metadata, **MARK} if WIDGET in shown else metadata)
 
 
 def fallbacks(view: StaticView, wanted: Collection[str] = FALLBACKS) -> dict[str, str]:
