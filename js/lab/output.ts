@@ -17,9 +17,10 @@ export interface Surroundings {
 /** Static data, the best first. */
 const STATIC = ["text/html", "image/png", "text/plain"];
 
-const HOW =
-  "No live view is stored in this notebook. Run the cell to get one. To keep one in the file, switch on " +
-  "«Save Widget State Automatically» in the Settings menu before you save, or display explorer.snapshot().";
+const NOT_STORED =
+  "No live view is stored here: run the cell to get one. To keep one in the file, save with " +
+  "«Save Widget State Automatically» (Settings menu), or display explorer.snapshot().";
+const NOT_SHOWN = "The stored view could not be shown: run the cell to get a new one.";
 
 /** A class that ipywidgets' renderer gives itself when it shows an error in place of a view. */
 const FAULTY = "jupyter-widgets";
@@ -90,7 +91,9 @@ export class ExplorerOutput {
       }
     }
     if (signal.aborted) return;
-    place.replaceChildren(h("p", { class: "wwp-stored-note", role: "note" }, HOW));
+    place.replaceChildren(
+      h("p", { class: "wwp-stored-note", role: "note" }, stored === null ? NOT_STORED : NOT_SHOWN),
+    );
     const type = STATIC.find((type) => type in output.data);
     if (type === undefined) return;
     const page = this.#around.createRenderer(type);

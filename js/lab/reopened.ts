@@ -91,7 +91,9 @@ class Reopened implements Surroundings {
   }
 
   #isExplorer(output: MimeModel): boolean {
-    return output.trusted && (isMarked(output) || this.stored(modelOf(output)) !== null);
+    if (!output.trusted) return false;
+    // JupyterLab copies its metadata when asked: not for each of others' widgets, which have no page beside them.
+    return isMarked(output) || ("text/html" in output.data && this.stored(modelOf(output)) !== null);
   }
 
   #onChange = (): void => {
