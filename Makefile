@@ -17,10 +17,10 @@ STATIC := weightwidget/static/widget.js
 TOOLS := $(VENV)/.tools
 PINS := pyproject.toml constraints.txt
 
-# An editable install leaves a copy of the extension: linked, JupyterLab has what was built last.
+# JupyterLab looks here for extensions. A copy, for some servers give out nothing that a link leads to.
 LABEXTENSIONS := $(VENV)/share/jupyter/labextensions
-LINK_EXTENSION = mkdir -p $(LABEXTENSIONS) && rm -rf $(LABEXTENSIONS)/weightwidget && \
-	ln -s "$(CURDIR)/weightwidget/labextension" $(LABEXTENSIONS)/weightwidget
+COPY_EXTENSION = mkdir -p $(LABEXTENSIONS) && rm -rf $(LABEXTENSIONS)/weightwidget && \
+	cp -R weightwidget/labextension $(LABEXTENSIONS)/weightwidget
 
 .PHONY: demo test install lint build clean format
 
@@ -62,17 +62,17 @@ $(TOOLS):
 
 $(VENV)/.demo: $(TOOLS) $(PINS)
 	$(PIP) install -c constraints.txt -e '.[demo]'
-	$(LINK_EXTENSION)
+	$(COPY_EXTENSION)
 	touch $@
 
 $(VENV)/.test: $(TOOLS) $(PINS)
 	$(PIP) install -c constraints.txt -e '.[test]'
-	$(LINK_EXTENSION)
+	$(COPY_EXTENSION)
 	touch $@ $(VENV)/.demo
 
 $(VENV)/.dev: $(TOOLS) $(PINS)
 	$(PIP) install -c constraints.txt -e '.[dev]'
-	$(LINK_EXTENSION)
+	$(COPY_EXTENSION)
 	touch $@ $(VENV)/.test $(VENV)/.demo
 
 js/node_modules/.installed: js/package.json js/package-lock.json
@@ -81,4 +81,5 @@ js/node_modules/.installed: js/package.json js/package-lock.json
 
 $(STATIC): js/node_modules/.installed $(FRONT_END)
 	cd js && npm run --silent build
+	$(COPY_EXTENSION)
 	touch $@

@@ -22,6 +22,9 @@ declare global {
   }
 }
 
+/** For hosts that lack what the extension builds on. */
+const IDLE = { id: "weightwidget:panel", autoStart: true, activate: (): void => {} };
+
 let scope: ShareScope = {};
 
 window._JUPYTERLAB ??= {};
@@ -30,6 +33,8 @@ window._JUPYTERLAB.weightwidget = {
     scope = given;
   },
   get: async (): Promise<() => unknown> => {
+    // Voila loads the extensions of JupyterLab, too, but has neither a file browser nor a place for a panel.
+    if (!NAMES.every((name) => scope[name])) return () => ({ __esModule: true, default: IDLE });
     const found = await Promise.all(NAMES.map(async (name) => [name, await shared(scope, name)] as const));
     const lab = Object.fromEntries(found) as unknown as Lab;
     const manager = (): Promise<Packages["@jupyter-widgets/jupyterlab-manager"]> =>
