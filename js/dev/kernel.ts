@@ -1,13 +1,14 @@
 /** Answers the requests of src/protocol.ts from fake weights, as weightwidget/wire/handlers.py does from real ones. */
 
 import { type Drawn, draw, largest, norms, tileOf } from "../src/local/matrix";
+import { poolLargest } from "../src/local/picture";
+import { logRange, robustRange, type Summary } from "../src/local/summary";
 import type { HeatmapRequests, HistogramRequests, MatrixAddress, Requests } from "../src/protocol";
 import { position } from "../src/tensor";
 import { ancestors } from "../src/tree";
 import type { FakeSource, FakeTensor } from "./fake-tensor";
+import { histogramOf } from "./histogram";
 import type { Records } from "./pack";
-import { poolLargest } from "./picture";
-import { type FakeRecord, histogramOf, logRange, robustRange } from "./summary";
 
 /** Largest number of norms in a profile. */
 const PROFILE = 8192;
@@ -45,7 +46,7 @@ export function kernel(source: FakeSource, records: Records): (request: Record<s
     const tensor = find(address.tensor);
     return draw(tensor.data(), tensor.shape, address);
   };
-  const record = (path: string): FakeRecord => {
+  const record = (path: string): Summary => {
     const found = records.tensors.get(path) ?? records.modules.get(path);
     if (!found) throw new KernelError("KeyError", `there is no tensor or module '${path}'`);
     return found;

@@ -1,21 +1,14 @@
 /** Packs fake weights as the blob that src/overview.ts reads. The real one is weightwidget/wire/overview.py. */
 
 import { draw, norms } from "../src/local/matrix";
+import { poolLargest, thumbnail } from "../src/local/picture";
+import { finiteCount, logRange, quantile, robustRange, type Summary, summarise } from "../src/local/summary";
 import { type LocalHistogram, thumbnailSize } from "../src/overview";
 import { defaultAxes, matrixSize } from "../src/tensor";
 import { ancestors } from "../src/tree";
 import { bytesOf, type FakeSource, type FakeTensor, sizeOf } from "./fake-tensor";
-import { poolLargest, thumbnail } from "./picture";
+import { histogramOf, SORTED } from "./histogram";
 import { bfloat16, type Packed, safetensors } from "./safetensors";
-import {
-  type FakeRecord,
-  finiteCount,
-  histogramOf,
-  logRange,
-  quantile,
-  robustRange,
-  summarise,
-} from "./summary";
 
 /** How much of each tensor is packed. */
 interface Detail {
@@ -37,8 +30,8 @@ const MANY_ROWS = 4096;
 
 /** The records of a source: of its tensors by name, and of its modules by path. */
 export interface Records {
-  tensors: Map<string, FakeRecord>;
-  modules: Map<string, FakeRecord>;
+  tensors: Map<string, Summary>;
+  modules: Map<string, Summary>;
 }
 
 /** Paths of all modules in order of first appearance, with their tensors. */
@@ -55,15 +48,22 @@ function modulesOf(source: FakeSource): Map<string, FakeTensor[]> {
 }
 
 export function summariseAll(source: FakeSource): Records {
-  const tensors = new Map<string, FakeRecord>();
+  const tensors = new Map<string, Summary>();
   for (const tensor of source.tensors) {
-    tensors.set(tensor.name, summarise(tensor.error ? [] : [tensor.data()]));
+    tensors.set(tensor.name, summarise(tensor.error ? [] : [tensor.data()], SORTED));
   }
-  const modules = new Map<string, FakeRecord>();
+  const modules = new Map<string, Summary>();
   for (const [path, all] of modulesOf(source)) {
     const own = readable(all);
     const only = own.length === 1 ? tensors.get((own[0] as FakeTensor).name) : undefined;
-    modules.set(path, only ?? summarise(own.map((tensor) => tensor.data())));
+    modules.set(
+      path,
+      only ??
+        summarise(
+          own.map((tensor) => tensor.data()),
+          SORTED,
+        ),
+    );
   }
   return { tensors, modules };
 }
@@ -81,7 +81,7 @@ export function pack(source: FakeSource, records: Records, done = source.tensors
   const members = modulesOf(source);
   const { slots, own } = placeModules(source, members);
   const whole = done >= tensors.length;
-  const rows: (FakeRecord | null)[] = [
+  const rows: (Summary | null)[] = [
     ...tensors.map((tensor, row) => (row < done ? (records.tensors.get(tensor.name) ?? null) : null)),
     ...own.map((path) => (whole ? (records.modules.get(path) ?? null) : null)),
   ];
@@ -178,7 +178,7 @@ export function packNames(names: readonly string[]): [number, string][] {
   });
 }
 
-type Pick = (record: FakeRecord) => number;
+type Pick = (record: Summary) => number;
 
 const NUMBERS: Record<string, Pick> = {
   mean: (r) => r.mean,
@@ -202,7 +202,7 @@ const COUNTS: Record<string, Pick> = {
   zeros: (r) => r.zeros,
 };
 
-function statistics(source: FakeSource, rows: readonly (FakeRecord | null)[]): Record<string, Packed> {
+function statistics(source: FakeSource, rows: readonly (Summary | null)[]): Record<string, Packed> {
   const { tensors } = source;
   const arrays: Record<string, Packed> = {
     // Known before the scan; of modules only afterwards.
@@ -230,7 +230,7 @@ function sizeIfTensor(tensor: FakeTensor | undefined): number | undefined {
 }
 
 function histograms(
-  rows: readonly (FakeRecord | null)[],
+  rows: readonly (Summary | null)[],
   parts: (row: number) => Float32Array[],
   detail: Detail,
 ): Record<string, Packed> {
@@ -244,7 +244,7 @@ function histograms(
     const ranges = new Float32Array(rows.length * 2).fill(Number.NaN);
     const tails = new Float32Array(rows.length * 2).fill(Number.NaN);
     // Modules around the same tensors share a record, and so a histogram.
-    const counted = new Map<FakeRecord, LocalHistogram>();
+    const counted = new Map<Summary, LocalHistogram>();
     rows.forEach((record, row) => {
       if (!record || finiteCount(record) === 0) return;
       const range = scale === "value" ? robustRange(record) : logRange(record);
@@ -281,7 +281,7 @@ function asShares(name: string, counts: Float32Array, bins: number): Record<stri
 /** Thumbnails and profiles, one behind the other, as bfloat16. */
 function picturesOf(
   source: FakeSource,
-  rows: readonly (FakeRecord | null)[],
+  rows: readonly (Summary | null)[],
   detail: Detail,
 ): Record<string, Uint16Array> {
   const thumbnails: Float32Array[] = [];

@@ -25,14 +25,17 @@ export interface LuminoWidget extends Disposable {
   readonly title: Title;
   readonly isVisible: boolean;
   readonly isAttached: boolean;
+  readonly isHidden: boolean;
   readonly disposed: Signal<LuminoWidget, void>;
   addClass(name: string): void;
+  hasClass(name: string): boolean;
   show(): void;
   hide(): void;
   close(): void;
 }
 
 export interface LuminoPanel extends LuminoWidget {
+  readonly widgets: readonly LuminoWidget[];
   addWidget(widget: LuminoWidget): void;
 }
 
@@ -87,6 +90,9 @@ export interface Kernel extends Disposable {
 export interface SessionContext extends Disposable {
   readonly session: { readonly kernel: Kernel | null } | null;
   readonly ready: Promise<void>;
+  readonly isReady: boolean;
+  /** Whether there is no kernel and none is about to start. */
+  readonly hasNoKernel: boolean;
   readonly kernelChanged: Signal<SessionContext, unknown>;
   readonly statusChanged: Signal<SessionContext, string>;
   readonly connectionStatusChanged: Signal<SessionContext, string>;
@@ -96,21 +102,43 @@ export interface SessionContext extends Disposable {
 
 // -- the application -------------------------------------------------------------------------------------------
 
+/** An output: what it holds, by MIME type. */
+export interface MimeModel {
+  readonly trusted: boolean;
+  readonly data: Readonly<Record<string, unknown>>;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+/** The place of an output of one MIME type. */
+export interface Renderer extends LuminoPanel {
+  renderModel(model: MimeModel): Promise<void>;
+}
+
 export interface Rendermime {
   readonly mimeTypes: readonly string[];
   clone(): Rendermime;
   removeMimeType(type: string): void;
+  getFactory(type: string): unknown;
+  createRenderer(type: string): Renderer;
+}
+
+export interface NotebookContext {
+  readonly path: string;
+  readonly model: { getMetadata(key: string): unknown };
+  readonly sessionContext: SessionContext;
 }
 
 export interface NotebookPanel extends LuminoWidget {
   readonly content: { readonly rendermime: Rendermime };
-  readonly context: { readonly path: string };
+  readonly context: NotebookContext;
   readonly sessionContext: SessionContext;
 }
 
 export interface Tracker<T> {
   readonly currentWidget: T | null;
   readonly currentChanged: Signal<unknown, T | null>;
+  readonly widgetAdded: Signal<unknown, T>;
+  forEach(visit: (widget: T) => void): void;
 }
 
 interface WidgetTracker {

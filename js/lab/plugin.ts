@@ -1,4 +1,4 @@
-/** The extension: a panel in the left area, tabs, and an entry in the file browser's menu. */
+/** The extension: a panel in the left area, tabs, an entry in the file browser's menu, and stored explorers. */
 
 import { h } from "../src/draw/dom";
 import { visible } from "../src/draw/visible";
@@ -17,6 +17,7 @@ import type {
 } from "./jupyterlab";
 import { PANEL_ID, WeightsPanel } from "./panel";
 import styles from "./panel.css";
+import { watchReopened } from "./reopened";
 import type { View } from "./view";
 
 const OPEN_PANEL = "weightwidget:open-panel";
@@ -50,7 +51,10 @@ export function plugin(lab: Lab, manager: Manager): Record<string, unknown> {
       style.textContent = styles as string;
       document.head.append(style);
       const tabs = new Tabs(app, lab);
-      if (tracker !== null) addPanel(app, lab, tracker, tabs, palette, restorer);
+      if (tracker !== null) {
+        watchReopened(tracker, manager);
+        addPanel(app, lab, tracker, tabs, palette, restorer);
+      }
       if (rendermime !== null) addFiles({ app, lab, rendermime, manager }, tabs, browsers, restorer);
     },
   };

@@ -6,6 +6,7 @@
 
 import { type Anatomy, type Axes, type Layers, type PackedAnatomy, unpackAnatomy } from "./anatomy";
 import type { BlockPlace } from "./blocks/place";
+import type { FilterSide } from "./protocol";
 import { type Numbers, readSafetensors } from "./safetensors";
 import { defaultAxes, matrixSize, position } from "./tensor";
 import { ancestors } from "./tree";
@@ -33,6 +34,18 @@ export interface Kept {
   width: number;
   /** Row-major. */
   data: Numbers;
+}
+
+/** Pictures of all filters of a convolution, to three digits. */
+export interface FilterPictures {
+  by: FilterSide;
+  /** All channels of each filter, or the one of largest norm. */
+  shown: "all" | "largest";
+  /** (filters, kernel), of "all" (filters, channels, kernel). */
+  values: Numbers;
+  /** Of "largest": the channel that is shown of each filter, and the norms of whole filters. */
+  channels: Numbers | null;
+  norms: Numbers | null;
 }
 
 export interface Profiles {
@@ -85,6 +98,8 @@ export interface Overview {
   thumbnail(row: number): Thumbnail | null;
   /** Weights of a tensor that the overview keeps; null for most. */
   kept(row: number): Kept | null;
+  /** Pictures of the filters of a convolution that is not kept whole; null for most tensors. */
+  filters(row: number): FilterPictures | null;
   /** L2 norms of rows and columns of the default matrix, largest per step where there are more than fit. */
   profiles(row: number): Profiles | null;
 }
@@ -110,6 +125,8 @@ interface Index {
   skipped_count?: number;
   /** Tensors that are kept: row, row level, column level. Their cells are the arrays "kept.<row>". */
   kept?: [number, number, number][];
+  /** Convolutions of which there are pictures: row, side, what is shown. They are the arrays "filters.<row>…". */
+  filters?: [number, FilterSide, "all" | "largest"][];
 }
 
 export function emptyOverview(): Overview {
@@ -247,6 +264,7 @@ function build(index: Index, array: (name: string) => Numbers | null): Overview 
     };
   };
 
+  const drawn = new Map((index.filters ?? []).map(([row, by, shown]) => [row, { by, shown }]));
   const keptLevels = new Map((index.kept ?? []).map(([row, ...levels]) => [row, levels]));
 
   /** Where each tensor's cells start in the flat thumbnails and profiles; they lie one behind the other. */
@@ -298,6 +316,18 @@ function build(index: Index, array: (name: string) => Numbers | null): Overview 
         height: Math.ceil(rows / 2 ** levels[0]),
         width: Math.ceil(cols / 2 ** levels[1]),
         data,
+      };
+    },
+    filters: (row) => {
+      const own = index.shared[row] ?? row;
+      const told = drawn.get(own);
+      const values = told && once(`filters.${own}`);
+      if (!values) return null;
+      return {
+        ...told,
+        values,
+        channels: once(`filters.${own}.channels`),
+        norms: once(`filters.${own}.norms`),
       };
     },
     profiles: (row) => {

@@ -23,8 +23,10 @@ function bind(model: AnyModel, lifetime: AbortSignal): Bound {
   if (!found) {
     const far = bindModel(model, lifetime);
     const overview = overviewOf(far);
-    const wrapped = withLocalAnswers(far, () => overview.peek());
-    found = { model: wrapped, overview, blocks: createBlocks(wrapped, overview, lifetime) };
+    // Blocks are asked for through the model that they answer: it knows them once they are there.
+    const wrapped = withLocalAnswers(far, () => blocks.overview.peek());
+    const blocks = createBlocks(wrapped, overview, lifetime);
+    found = { model: wrapped, overview, blocks };
     bound.set(model, found);
     lifetime.addEventListener("abort", () => bound.delete(model));
   }

@@ -55,6 +55,8 @@ const layoutOf = (shape: number[], more: Partial<Axes> = {}): FilterLayout => {
   return layout;
 };
 
+const placeOf = (layout: FilterLayout) => ({ row: 0, by: "output" as const, layout });
+
 for (const { title, axes, shape, layout, by_input } of CASES) {
   test(`layout of the protocol: ${title}`, () => {
     const found = filterLayout(axesOf(axes), shape);
@@ -239,7 +241,7 @@ test("small layers are whole in the overview", () => {
     thumbnail: () => ({ height: 2, width: 6, data }),
   };
   const layout = layoutOf(shape);
-  const local = LocalWeights.of(overview, 0, layout);
+  const local = LocalWeights.of(overview, placeOf(layout));
   assert(local);
   assert.deepEqual(Array.from(local.picture("channel", 0, 1).values), [-4, 5, 6]);
   assert.deepEqual(Array.from(local.picture("mean", 0, 0).values), [-1.5, 3.5, 4.5]);
@@ -249,9 +251,9 @@ test("small layers are whole in the overview", () => {
   assert.deepEqual(Array.from(found.nonfinite ?? []), [0, 1]);
   assert.equal(found.meanLimit, 4.5);
   assert(Number.isNaN(local.cosines(0)[1]));
-  assert.equal(LocalWeights.of(overview, 0, layoutOf([2, 2, 1, 3]))?.channelNorms(0)[0], Math.sqrt(14));
+  assert.equal(LocalWeights.of(overview, placeOf(layoutOf([2, 2, 1, 3])))?.channelNorms(0)[0], Math.sqrt(14));
   const coarse = { ...overview, thumbnail: () => ({ height: 1, width: 6, data: data.subarray(0, 6) }) };
-  assert.equal(LocalWeights.of(coarse, 0, layout), null);
+  assert.equal(LocalWeights.of(coarse, placeOf(layout)), null);
 });
 
 test("row norms of the overview are the filters' where those are its rows", () => {
@@ -259,7 +261,10 @@ test("row norms of the overview are the filters' where those are its rows", () =
     ...fakeOverview({ tensors: [{ name: "w", shape: [3, 2, 1, 1] }] }),
     profiles: () => ({ rows: Float32Array.from([1, 2, 3]), cols: new Float32Array(2) }),
   };
-  assert.deepEqual(Array.from(overviewNorms(overview, 0, layoutOf([3, 2, 1, 1]))?.norms ?? []), [1, 2, 3]);
-  assert.equal(overviewNorms(overview, 0, byInput(layoutOf([3, 2, 1, 1]))), null);
-  assert.equal(overviewNorms(overview, 0, layoutOf([6, 2, 1, 1])), null);
+  assert.deepEqual(
+    Array.from(overviewNorms(overview, placeOf(layoutOf([3, 2, 1, 1])))?.norms ?? []),
+    [1, 2, 3],
+  );
+  assert.equal(overviewNorms(overview, placeOf(byInput(layoutOf([3, 2, 1, 1])))), null);
+  assert.equal(overviewNorms(overview, placeOf(layoutOf([6, 2, 1, 1]))), null);
 });

@@ -72,6 +72,7 @@ export function fakeOverview(model: FakeModel): Overview {
     logHistogram: () => null,
     thumbnail: () => null,
     kept: () => null,
+    filters: () => null,
     profiles: () => null,
   };
 }

@@ -212,14 +212,16 @@ def test_axes_set_by_hand_change_the_tree(open_explorer, net):
     expect(page.row("lstm.weight_ih_l0")).to_have_attribute("aria-selected", "true")
 
 
-def test_without_a_kernel_blocks_say_what_is_missing(open_explorer, net):
+def test_without_a_kernel_blocks_that_are_not_kept_say_what_is_missing(open_explorer):
+    net = nn.Module()
+    net.lstm = nn.LSTM(200, 150)
     page, _ = open_explorer(net, selected="lstm.weight_ih_l0")
     expect(page.panel("histogram")).to_contain_text("exact")
     # From here on nothing is answered.
     page.page.evaluate("() => { window.dev.model.onSend = () => { throw new Error('no comm'); }; }")
     twisty(page, "lstm.weight_ih_l0").click()
-    expect(page.row(F)).to_contain_text("15 × 20 · needs a kernel")
+    expect(page.row(F)).to_contain_text("150 × 200 · needs a kernel")
     page.row(F).click()
-    expect(page.root.locator(".ww-facts")).to_contain_text("15 × 20 · float32")
+    expect(page.root.locator(".ww-facts")).to_contain_text("150 × 200 · float32")
     expect(page.panel("heatmap").locator(".ww-hm-status")).to_contain_text("need a running kernel")
     expect(page.panel("histogram")).to_contain_text("a running kernel")

@@ -270,10 +270,14 @@ def silent(page: Any) -> None:
     page.evaluate("() => { window.kernelMessage = async () => null }")
 
 
-def test_without_a_kernel_the_overview_is_shown(new_page, origin, net):
+@pytest.mark.parametrize("hidden", [12, 128])
+def test_without_a_kernel_the_overview_is_shown(new_page, origin, hidden):
     from tests.browser.fake_kernel import ExplorerKernel
     from weightwidget import WeightExplorer
 
+    torch.manual_seed(0)
+    net = nn.Module()
+    net.lstm = nn.LSTM(7, hidden)
     explorer = WeightExplorer(net, selected="lstm", view="gates").wait()
     page = new_page()
     page.page.goto(f"{origin}/dev/host.html")
@@ -282,14 +286,21 @@ def test_without_a_kernel_the_overview_is_shown(new_page, origin, net):
     kernel.show()
     panel = gates_panel(page)
     note = panel.locator(".ww-gates-cards .ww-note")
-    expect(note).to_contain_text("cut from the overview", timeout=20_000)
+    if hidden == 12:
+        # All weights are there, and so is all that needs no eigenvalues.
+        norm = float(net.lstm.weight_ih_l0[hidden : 2 * hidden].detach().double().norm())
+        card = panel.locator('.ww-gates-card[data-gate="f"]')
+        expect(card).to_contain_text(f"‖w‖ {shown(norm, 3)}", timeout=20_000)
+    else:
+        expect(note).to_contain_text("cut from the overview", timeout=20_000)
     expect(panel.locator(".ww-gates-canvas")).to_have_count(8)
-    expect(panel.locator(".ww-gates-eigen")).to_contain_text("none answers")
-    bias = (net.lstm.bias_ih_l0 + net.lstm.bias_hh_l0).detach().double().numpy()[12:24]
+    expect(panel.locator(".ww-gates-eigen")).to_contain_text("none answers", timeout=20_000)
+    bias = (net.lstm.bias_ih_l0 + net.lstm.bias_hh_l0).detach().double().numpy()[hidden : 2 * hidden]
     scales = 1 / np.log1p(np.exp(-bias))
     expect(panel.locator(".ww-gates-memory .ww-gates-readout")).to_contain_text("τ median 1.")
     told = panel.locator(".ww-gates-memory .ww-gates-readout").inner_text()
     assert float(told.split()[2].rstrip(",")) == pytest.approx(np.median(scales), rel=0.01)
+    expect(note).to_be_visible(visible=hidden == 128)
     explorer.close()
 
 

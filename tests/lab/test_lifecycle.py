@@ -74,7 +74,8 @@ def test_a_notebook_does_not_grow_when_a_cell_runs_again(open_notebook, saves_st
     assert kept_models(again) == Counter({"AnyModel": 1, "LayoutModel": 1})
     before, after = (len(json.dumps(file)) for file in (first, again))
     assert before > 20_000
-    assert abs(after - before) < 0.05 * before
+    # Less, if anything: what the second cell stored went with its view.
+    assert after < 1.05 * before
 
 
 def select(root, path: str) -> None:

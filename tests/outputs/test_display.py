@@ -15,7 +15,7 @@ from PIL import Image
 from tests.fixtures import small_cnn
 from weightwidget import WeightExplorer
 from weightwidget.outputs import plain
-from weightwidget.outputs.display import WIDGET
+from weightwidget.outputs.display import MARK, WIDGET
 
 ALL = {WIDGET, "text/html", "image/png", "text/plain"}
 
@@ -26,8 +26,9 @@ def explorer() -> WeightExplorer:
 
 
 def test_the_bundle_has_the_widget_and_its_fallbacks(explorer: WeightExplorer):
-    data, _ = explorer._repr_mimebundle_()
+    data, metadata = explorer._repr_mimebundle_()
     assert set(data) == ALL
+    assert metadata == MARK
     assert data[WIDGET]["model_id"] == explorer.model_id
     assert "SmallCNN" in data["text/plain"]
     assert data["image/png"] in data["text/html"]
@@ -37,6 +38,7 @@ def test_the_bundle_has_the_widget_and_its_fallbacks(explorer: WeightExplorer):
 def test_only_what_is_wanted_is_made(explorer: WeightExplorer, monkeypatch):
     assert set(explorer._repr_mimebundle_(include=[WIDGET])[0]) == {WIDGET}
     assert set(explorer._repr_mimebundle_(exclude={"text/html"})[0]) == ALL - {"text/html"}
+    assert explorer._repr_mimebundle_(include=["text/plain"])[1] == {}  # the mark is the widget's
     monkeypatch.setattr("weightwidget.outputs.picture.picture", lambda view: pytest.fail("nobody wants a picture"))
     assert set(explorer._repr_mimebundle_(include={"text/plain", WIDGET})[0]) == {"text/plain", WIDGET}
 

@@ -18,8 +18,8 @@ EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;"
 
 ALLOWED = {
     "div": set(), "p": set(), "strong": set(), "img": {"src", "alt", "width"},
-    "table": set(), "thead": set(), "tbody": set(), "tr": set(), "th": {"align"}, "td": {"align", "colspan"},
-    "code": set(),
+    "table": set(), "thead": set(), "tbody": set(), "tr": set(), "th": {"align"},
+    "td": {"align", "colspan"}, "code": set(),
 }  # fmt: skip
 
 

@@ -14,6 +14,9 @@ log = logging.getLogger(__name__)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 FALLBACKS = ("text/plain", "image/png", "text/html")
 
+MARK = {"weightwidget": {"version": 1}}
+"""Metadata by which the JupyterLab extension tells an explorer's output where the notebook has no state of it."""
+
 
 def with_fallbacks(
     widget: tuple[dict[str, Any], dict[str, Any]] | dict[str, Any] | None,
@@ -50,7 +53,7 @@ def with_fallbacks(
         except Exception:
             log.exception("the picture of an explorer for hosts without widgets failed")
     shown = {k: v for k, v in data.items() if (not include or k in include) and k not in (exclude or ())}
-    return shown, metadata
+    return shown, ({**metadata, **MARK} if WIDGET in shown else metadata)
 
 
 def fallbacks(view: StaticView, wanted: Collection[str] = FALLBACKS) -> dict[str, str]:

@@ -74,7 +74,8 @@ def overview_of(copied: Copied, detail: int | None = None, progress: Callable[[f
         for row, ref in enumerate(refs)
         if ref.shared_with is None and ref.numel and is_read(copied.summary.tensors.get(ref.name))
     }
-    bare = len(copied.packer.pack(copied.summary.tensors, copied.summary.modules, []))
+    bare = len(copied.packer.pack(copied.summary.tensors, copied.summary.modules, [], filters=False))
+    bare += copied.packer.most_filters
     plan = _plan(readable, detail, int((FILE_BUDGET - PAGE_SIZE) / BASE64) - bare)
     total = sum(readable[row].numel for row in plan) or 1
     done = 0

@@ -150,9 +150,13 @@ def at_level(row: int, ref: TensorRef, side: int, cancelled: Callable[[], bool] 
             raise Cancelled
         bands.append(np.hstack([tile(ref, None, None, place, cancelled=cancelled).values for place in places]))
     cells = torch.from_numpy(np.vstack(bands))
+    return Grid(row, (row_level, col_level), to_bfloat16(cells))
+
+
+def to_bfloat16(values: torch.Tensor) -> torch.Tensor:
+    """Round to bfloat16; finite values that it cannot hold become its largest, for they are not infinite."""
     top = torch.finfo(torch.bfloat16).max
-    finite = cells.isfinite()
-    return Grid(row, (row_level, col_level), torch.where(finite, cells.clamp(-top, top), cells).to(torch.bfloat16))
+    return torch.where(values.isfinite(), values.clamp(-top, top), values).to(torch.bfloat16)
 
 
 def as_arrays(grids: Iterable[Grid]) -> Iterator[tuple[str, torch.Tensor, list[int]]]:

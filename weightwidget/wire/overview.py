@@ -25,15 +25,20 @@ from weightwidget.summary.pooling import cell_starts, shrink, thumbnail_size
 from weightwidget.summary.record import TensorSummary
 from weightwidget.summary.table import stored_columns
 from weightwidget.summary.tree import members
+from weightwidget.wire import filter_pictures
 from weightwidget.wire.anatomy import describe_anatomy
+from weightwidget.wire.filter_pictures import FilterPictures, FilterPlan, choose_layers
 from weightwidget.wire.histograms import local_histogram, local_log_histogram
-from weightwidget.wire.kept import Grid, as_arrays, choose_whole, whole
+from weightwidget.wire.kept import Grid, as_arrays, choose_whole, kept_size, whole
 
 BUDGET = 4_000_000
 """Bytes that the overview of any ordinary model stays under."""
 
 KEPT_BUDGET = 256_000
 """Bytes for small tensors that are kept whole."""
+
+FILTER_BUDGET = 256_000
+"""Bytes for pictures of the filters of convolutions that are not."""
 
 MANY = 4096
 """Rows above which bins are stored in 16 bits, as shares of the fullest one."""
@@ -115,12 +120,14 @@ class OverviewPacker:
         self._describe_anatomy()
         self._histograms: dict[tuple[str, int], tuple[TensorSummary, Array]] = {}
         self._whole: list[Grid] | None = None
+        self._drawn: dict[FilterPlan, FilterPictures] = {}
 
     def pack(
         self,
         tensors: Mapping[str, TensorSummary],
         modules: Mapping[str, TensorSummary] | None = None,
         grids: Sequence[Grid] | None = None,
+        filters: bool = True,
     ) -> bytes:
         """Pack what is known so far.
 
@@ -132,6 +139,8 @@ class OverviewPacker:
             Merged records by module path, if they are there yet.
         grids
             Weights that are kept; by default small tensors, once the scan has ended.
+        filters
+            Whether pictures of the filters of other convolutions are kept, once the scan has ended.
 
         Returns
         -------
@@ -143,10 +152,13 @@ class OverviewPacker:
         modules = modules or {}
         records: list[TensorSummary | None] = [tensors.get(ref.name) for ref in self._refs]
         records += [modules.get(path) for path in self._own_slot]
+        room = self._filter_budget
         if grids is None:
             grids = self._small(records) if modules else []
+            room = min(room, self._room - sum(kept_size(self._refs[grid.row]) for grid in grids))
         kept = list(as_arrays(grids))
-        index = self._index(records, [entry for _, _, entry in kept])
+        drawn = self._filters(records, grids, room) if modules and filters else []
+        index = self._index(records, [entry for _, _, entry in kept], [layer.plan for layer in drawn])
         arrays: dict[str, Array] = {"index": index, "slot": self._slots, **self._codes}
         arrays["summarised"] = np.array([record is not None for record in records], np.uint8)
         arrays |= self._statistics(records)
@@ -158,22 +170,64 @@ class OverviewPacker:
             if name in blob:
                 blob[name] = blob[name].to(torch.bfloat16)
         blob |= {name: values for name, values, _ in kept}
+        blob |= dict(filter_pictures.as_arrays(drawn))
         return save_safetensors(blob)
 
     def _small(self, records: Sequence[TensorSummary | None]) -> list[Grid]:
         """Small tensors, read once."""
         if self._whole is None:
-            scale = max(1.0, (self.detail.thumbnail / LADDER[0].thumbnail) ** 2)
-            budget = int(min(KEPT_BUDGET * scale, BUDGET * scale - self._estimate(self.detail)))
-            rows = choose_whole(self._refs, budget)
+            rows = choose_whole(self._refs, min(int(KEPT_BUDGET * self._scale), self._room))
             self._whole = [whole(row, self._refs[row]) for row in rows if is_read(records[row])]
         return self._whole
 
-    def _index(self, records: Sequence[TensorSummary | None], kept: Sequence[list[int]]) -> Array:
+    def _filters(
+        self, records: Sequence[TensorSummary | None], grids: Sequence[Grid], budget: int
+    ) -> list[FilterPictures]:
+        """Pictures of the filters of convolutions that are not kept whole; each layer is read once."""
+        skip = {grid.row for grid in grids if grid.levels == (0, 0)}
+        skip |= {row for row in range(len(self._refs)) if not is_read(records[row])}
+        found = []
+        for plan in choose_layers(self._refs, self._anatomy, budget, skip):
+            if plan not in self._drawn:
+                record = records[plan.row]
+                assert record is not None  # see is_read
+                self._drawn[plan] = filter_pictures.draw(plan, self._refs[plan.row], record)
+            found.append(self._drawn[plan])
+        return found
+
+    @property
+    def most_filters(self) -> int:
+        """Bytes that pictures of filters take at most, whatever else is kept."""
+        everything = 0
+        for row, ref in enumerate(self._refs):
+            choice = filter_pictures.plans(row, self._anatomy[ref.name], ref.shape, ref.dtype)
+            everything += max((plan.nbytes for plan in choice), default=0)
+        return min(self._filter_budget, everything)
+
+    @property
+    def _scale(self) -> float:
+        """What more detail than the default does to the budgets."""
+        return max(1.0, (self.detail.thumbnail / LADDER[0].thumbnail) ** 2)
+
+    @property
+    def _room(self) -> int:
+        """Bytes that an overview has for weights."""
+        return int(BUDGET * self._scale - self._estimate(self.detail))
+
+    @property
+    def _filter_budget(self) -> int:
+        return int(FILTER_BUDGET * self._scale)
+
+    def _index(
+        self, records: Sequence[TensorSummary | None], kept: Sequence[list[int]], drawn: Sequence[FilterPlan]
+    ) -> Array:
         # Modules have no errors.
         errors = {str(row): record.error for row, record in enumerate(records) if record and record.error}
         # Escapes keep lone surrogates, which no UTF-8 holds, readable on the other side.
-        text = json.dumps(self._described | {"errors": errors, "kept": kept}, ensure_ascii=True, separators=(",", ":"))
+        now: dict[str, Any] = {"errors": errors, "kept": kept}
+        if drawn:
+            now["filters"] = [[plan.row, plan.by, plan.shown] for plan in drawn]
+        text = json.dumps(self._described | now, ensure_ascii=True, separators=(",", ":"))
         return np.frombuffer(text.encode(), np.uint8).copy()
 
     def _describe(self) -> tuple[dict[str, Any], dict[str, Array]]:

@@ -2,6 +2,7 @@
 
 import { computed, effect, type ReadonlySignal, signal, untracked } from "@preact/signals-core";
 import { copied } from "../buffers";
+import { isHere } from "../local/cut";
 import { type Model, RequestCancelled, RequestFailed } from "../model";
 import type { LocalHistogram, Overview } from "../overview";
 import type { RecordDetail, Reply } from "../protocol";
@@ -50,6 +51,8 @@ export function createBlocks(model: Model, base: ReadonlySignal<Overview>, lifet
   /** By path: how much was asked for, and the weights that it is of. */
   const asked = new Map<string, { level: Level; prints: string }>();
   const flying = new Map<string, Level>();
+  /** Lanes with a request under way: of blocks whose weights are here, which are answered without a kernel, and others. */
+  const busy = new Set<boolean>();
   /** Counts the changes of weights: what was asked for before one is not kept. */
   let generation = 0;
   const outstanding = signal(0);
@@ -72,7 +75,7 @@ export function createBlocks(model: Model, base: ReadonlySignal<Overview>, lifet
   };
 
   /** The best wanted first; among them what was wanted last, which is what is looked at. Grids fill in order. */
-  const nextBatch = (): { places: BlockPlace[]; level: Level } | null => {
+  const nextBatch = (here: boolean): { places: BlockPlace[]; level: Level } | null => {
     const places = placesOf(base.peek());
     for (const level of [2, 1, 0] as const) {
       const found: BlockPlace[] = [];
@@ -80,6 +83,7 @@ export function createBlocks(model: Model, base: ReadonlySignal<Overview>, lifet
       const paths = [...queue[level].keys()];
       for (const path of level === 0 ? paths : paths.reverse()) {
         const place = places.find(path);
+        if (place && isHere(base.peek(), place) !== here) continue;
         if (place) {
           const size = (place.parts.length > 0 ? place.parts : [place]).reduce(
             (sum, part) => sum + part.shape.reduce((product, one) => product * one, 1),
@@ -101,24 +105,25 @@ export function createBlocks(model: Model, base: ReadonlySignal<Overview>, lifet
   lifetime.addEventListener("abort", () => {
     stopped = true;
   });
-  /** One request at a time; without a kernel it goes on waiting, so that one that comes back is noticed. */
+  /** One request at a time on each lane; without a kernel it goes on waiting, so that one that comes back is noticed. */
   const pump = (): void => {
-    if (flying.size > 0 || stopped) return;
-    const batch = nextBatch();
-    if (!batch) {
-      count();
-      return;
-    }
+    for (const here of [true, false]) send(here);
+    count();
+  };
+  const send = (here: boolean): void => {
+    const batch = busy.has(here) || stopped ? null : nextBatch(here);
+    if (!batch) return;
     const { places, level } = batch;
+    busy.add(here);
     for (const place of places) {
       flying.set(place.path, level);
       asked.set(place.path, { level, prints: printsOf(base.peek(), place) });
     }
-    count();
     const sent = generation;
     const paths = places.map((place) => place.path);
     const done = (records: readonly BlockRecord[] | null): void => {
-      flying.clear();
+      busy.delete(here);
+      for (const path of paths) flying.delete(path);
       if (records && sent === generation) {
         places.forEach((place, i) => {
           const record = records[i] as BlockRecord;
@@ -127,7 +132,6 @@ export function createBlocks(model: Model, base: ReadonlySignal<Overview>, lifet
         });
         arrivals.value = arrivals.peek() + 1;
       } else if (records) for (const path of paths) enqueue(path, level);
-      count();
       pump();
     };
     model.request("records", { paths, detail: DETAIL[level] }, { signal: lifetime }).then(

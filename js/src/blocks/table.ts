@@ -1,5 +1,6 @@
 /** Rows of blocks beyond those of the overview, and what is known of each. */
 
+import { keptOfBlock } from "../local/cut";
 import type { LocalHistogram, Overview, Profiles, Thumbnail } from "../overview";
 import { type BlockPlace, placesOf } from "./place";
 
@@ -143,7 +144,11 @@ export function withBlocks(base: Overview, table: BlockTable): Overview {
     histogram: (row) => (row < base.rows ? base.histogram(row) : (recordAt(row)?.histogram ?? null)),
     logHistogram: (row) => (row < base.rows ? base.logHistogram(row) : (recordAt(row)?.logHistogram ?? null)),
     thumbnail: (row) => (row < base.rows ? base.thumbnail(row) : (recordAt(row)?.thumbnail ?? null)),
-    kept: (row) => (row < base.rows ? base.kept(row) : null),
+    kept: (row) => {
+      const place = at(row);
+      return place ? keptOfBlock(base, place) : base.kept(row);
+    },
+    filters: (row) => (row < base.rows ? base.filters(row) : null),
     profiles: (row) => (row < base.rows ? base.profiles(row) : (recordAt(row)?.profiles ?? null)),
   };
 }

@@ -7,8 +7,10 @@ import type { Kept, Overview } from "../overview";
 import type { Reply, RequestKind, Requests } from "../protocol";
 import type { Numbers } from "../safetensors";
 import { defaultAxes, position } from "../tensor";
+import { gatesOf } from "./gates";
 import { countBins, countWithin } from "./histogram";
 import { type Drawn, draw, largest, norms, tileOf } from "./matrix";
+import { recordsOf } from "./records";
 
 type Answers = {
   [K in RequestKind]?: (overview: Overview, request: Requests[K]["request"]) => Reply<K> | null;
@@ -61,6 +63,8 @@ const ANSWERS: Answers = {
     const { counts, ...found } = countBins(kept.data, bins, scale, over);
     return { ...found, exact: true, relative_error: 0, buffers: views(counts) };
   },
+  gates: (overview, { recurrent }) => gatesOf(overview, recurrent),
+  records: (overview, { paths, detail }) => recordsOf(overview, paths, detail),
   count: (overview, { path, range }) => {
     const kept = whole(overview, path);
     if (!kept) return null;

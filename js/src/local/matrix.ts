@@ -128,7 +128,7 @@ export function tileOf(
 }
 
 /** Finite values beyond float32 are drawn as its largest ones, never as infinities. */
-function withinFloat32(value: number): number {
+export function withinFloat32(value: number): number {
   return Number.isFinite(value) ? Math.max(-FLOAT32_MAX, Math.min(FLOAT32_MAX, value)) : value;
 }
 

@@ -180,7 +180,7 @@ function readout(store: Store, state: HistogramState, brush: BrushState): HTMLEl
     // Estimates change with every frame of a drag: too much to be read out.
     held.setAttribute("aria-live", found?.exact ? "polite" : "off");
     if (!range) held.textContent = "drag to brush";
-    else if (!found) held.textContent = "…";
+    else if (!found) held.textContent = store.model.kernel.value === "gone" ? ": –" : "…";
     else {
       const share = found.total > 0 ? ` (${formatShare(found.count / found.total)})` : "";
       held.textContent = `: ${found.exact ? "" : "≈ "}${formatCount(found.count)}${share}`;

@@ -43,10 +43,13 @@ export function statisticsPanel(store: Store): HTMLElement {
     panel.hidden = row < 0;
     if (row < 0) return;
     const problem = overview.error(row);
-    setText(error, problem, true);
-    error.hidden = problem === "";
+    const away = store.model.kernel.value === "gone";
+    const missing = away && problem === "" && !overview.summarised(row);
+    setText(error, missing ? "a running kernel tells them" : problem, true);
+    error.dataset.tone = problem ? "error" : "";
+    error.hidden = problem === "" && !missing;
     const path = store.traits.selected.value;
-    shown = entries(overview, row, path);
+    shown = entries(overview, row, path, away);
     // While the scan goes on, new overviews come many times a second. What did not change stays, and can be clicked.
     const now = JSON.stringify(shown);
     if (now !== before) {

@@ -21,9 +21,11 @@ export async function copyFilter(state: FiltersState): Promise<string> {
   const all = layout.channels * kernelSize(layout);
   if (all > MOST_COPIED)
     return `${formatCount(all)} weights are too many to copy: ${formatCount(MOST_COPIED)} at most`;
-  const kernels = channelPictures(state.store, layer, filter, null);
+  const local = state.local.peek();
+  const here = local?.exact ? local : null;
+  const kernels = channelPictures(state.store, layer, filter, here);
   const channels = Array.from({ length: layout.channels }, (_, channel) => channel);
-  if (state.store.model.kernel.peek() === "gone") return "copying needs a running kernel";
+  if (!here && state.store.model.kernel.peek() === "gone") return "copying needs a running kernel";
   await kernels.all(channels);
   const wide = layout.kernel.at(-1) as number;
   const blocks = channels.map((channel) => {

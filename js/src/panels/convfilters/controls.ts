@@ -66,8 +66,16 @@ export function controls(state: FiltersState): HTMLElement {
   const stepper = channelStepper(state);
   state.store.effect(() => {
     show.element.hidden = state.shows.value.length < 2;
+    const drawable = state.drawable.value;
     show.set(
-      state.shows.value.map((value) => ({ value, text: SHOWS[value] })),
+      state.shows.value.map((value) => {
+        const missing = drawable !== null && !drawable.includes(value);
+        return {
+          value,
+          text: missing ? `${SHOWS[value]} · needs a kernel` : SHOWS[value],
+          disabled: missing,
+        };
+      }),
       state.show.value,
     );
   });
@@ -218,6 +226,24 @@ function faultOf(state: FiltersState): string {
   return fault || "";
 }
 
+/** What a kernel would add to what the overview has. */
+function awayText(state: FiltersState): string {
+  const layer = state.layer.value;
+  const local = state.local.value;
+  const more = "spatial frequencies, copies and biases";
+  if (local?.exact) return `a running kernel adds ${more}`;
+  if (local) return `three digits, from the overview: a running kernel adds all of them, ${more}`;
+  if (state.opened.value && state.kernels.value?.arrivals.value === 0)
+    return `a running kernel draws the ${layer ? nameOf(layer).channels : "channels"}`;
+  if (state.pictures.value?.arrivals.value !== 0)
+    return `a running kernel draws what is missing, and adds ${more}`;
+  if (state.drawable.value?.includes(state.show.value))
+    return `three digits, from the overview: a running kernel adds all of them, the other channels, ${more}`;
+  return state.norms.value
+    ? "norms only: a running kernel draws the filters"
+    : "a running kernel draws the filters, and tells weak and dead ones";
+}
+
 function workText(state: FiltersState): string {
   const { store } = state;
   const fault = faultOf(state);
@@ -226,11 +252,7 @@ function workText(state: FiltersState): string {
   if (store.model.kernel.value === "gone") {
     if (order === "similarity" && !state.similarity.value.value) return "this order needs a running kernel";
     if (order === "frequency" && !state.frequencies.value.value) return "this order needs a running kernel";
-    if (!state.isLocal.value && state.pictures.value?.arrivals.value === 0)
-      return state.norms.value
-        ? "norms only: a running kernel draws the filters"
-        : "a running kernel draws the filters, and tells weak and dead ones";
-    return "a running kernel adds all digits, spatial frequencies, copies and biases";
+    return awayText(state);
   }
   const waited = order === "similarity" ? state.similarity : order === "frequency" ? state.frequencies : null;
   const share = waited?.progress.value ?? null;

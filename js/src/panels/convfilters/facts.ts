@@ -130,7 +130,7 @@ export function bestNorms(
     const shown = layer.value;
     if (!shown) return null;
     const weights = local.value;
-    return weights ? weights.norms() : overviewNorms(store.overview.value, shown.row, shown.layout);
+    return weights ? weights.norms() : overviewNorms(store.overview.value, shown);
   });
   return computed(() => exact.value ?? rough.value);
 }

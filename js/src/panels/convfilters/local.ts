@@ -1,11 +1,26 @@
-/** What the overview alone knows of filters: all weights where it has them all, else perhaps norms. */
+/** What the overview alone knows of filters: all weights where it has them all, else perhaps a picture of each, norms. */
 
 import { isWhole } from "../../local/answers";
 import type { Overview } from "../../overview";
 import type { FilterMode } from "../../protocol";
-import type { Numbers } from "../../safetensors";
 import { defaultAxes, matrixSize } from "../../tensor";
+import type { Layer } from "./layer";
 import { type FilterLayout, flatPosition, kernelSize, positionOf } from "./layout";
+
+/** What is needed of a layer. */
+export type Place = Pick<Layer, "row" | "by" | "layout">;
+
+/** Pictures as the kernel's reply to the request `filters` has them. */
+export interface LocalPictures {
+  /** Whether they have the stored values; else they are known to about three digits. */
+  readonly exact: boolean;
+  /** null if the mode is another than what is here. */
+  picture(
+    mode: FilterMode,
+    filter: number,
+    channel: number,
+  ): { values: Float32Array; channel: number } | null;
+}
 
 export interface LayerNorms {
   readonly norms: Float64Array;
@@ -18,25 +33,37 @@ export interface LayerNorms {
   readonly normLimit: number;
 }
 
-/** All weights of a small layer, as the overview has them. */
-export class LocalWeights {
+/** All weights of a layer, as the overview has them. */
+export class LocalWeights implements LocalPictures {
   private constructor(
     private readonly layout: FilterLayout,
-    private readonly data: Numbers,
-    /** Whether they are the stored values; else they are known to about three digits. */
+    /** A weight by filter, channel, and place in the kernel. */
+    private readonly at: (filter: number, channel: number, place: number) => number,
     readonly exact: boolean,
   ) {}
 
   /** @returns null if the overview has the weights only in part */
-  static of(overview: Overview, row: number, layout: FilterLayout): LocalWeights | null {
+  static of(overview: Overview, { row, by, layout }: Place): LocalWeights | null {
+    const stored = (data: ArrayLike<number>) => (filter: number, channel: number, place: number) => {
+      const position = positionOf(layout, filter, channel, placeInKernel(layout.kernel, place));
+      return data[flatPosition(layout, position)] as number;
+    };
     const kept = overview.kept(row);
-    if (kept && isWhole(kept)) return new LocalWeights(layout, kept.data, true);
+    if (kept && isWhole(kept)) return new LocalWeights(layout, stored(kept.data), true);
     const shape = overview.shape(row);
     const thumbnail = overview.thumbnail(row);
     const [height, width] = matrixSize(shape, defaultAxes(shape));
-    return thumbnail?.height === height && thumbnail.width === width
-      ? new LocalWeights(layout, thumbnail.data, false)
-      : null;
+    if (thumbnail?.height === height && thumbnail.width === width)
+      return new LocalWeights(layout, stored(thumbnail.data), false);
+    const drawn = overview.filters(row);
+    if (drawn?.shown !== "all" || drawn.by !== by) return null;
+    const { values } = drawn;
+    const size = kernelSize(layout);
+    return new LocalWeights(
+      layout,
+      (filter, channel, place) => values[(filter * layout.channels + channel) * size + place] as number,
+      false,
+    );
   }
 
   /** The kernels of a filter, one behind the other. */
@@ -44,24 +71,18 @@ export class LocalWeights {
     const size = kernelSize(this.layout);
     const out = new Float32Array((to - from) * size);
     for (let channel = from; channel < to; channel++) {
-      for (let i = 0; i < size; i++) {
-        const at = placeInKernel(this.layout.kernel, i);
-        const position = positionOf(this.layout, filter, channel, at);
-        out[(channel - from) * size + i] = this.data[flatPosition(this.layout, position)] as number;
-      }
+      for (let i = 0; i < size; i++) out[(channel - from) * size + i] = this.at(filter, channel, i);
     }
     return out;
   }
 
-  /** As the kernel's reply to the request `filters`. */
   picture(mode: FilterMode, filter: number, channel: number): { values: Float32Array; channel: number } {
     const size = kernelSize(this.layout);
     if (mode === "channel") return { values: this.kernels(filter, channel, channel + 1), channel };
     const all = this.kernels(filter);
     if (mode === "all") return { values: all, channel: 0 };
     if (mode === "largest") {
-      const norms = this.channelNorms(filter);
-      const at = norms.indexOf(Math.max(...norms));
+      const at = this.strongest(filter, all);
       return { values: all.slice(at * size, (at + 1) * size), channel: at };
     }
     const out = new Float32Array(size);
@@ -74,6 +95,14 @@ export class LocalWeights {
       out[i] = mode === "mean" ? sum / this.layout.channels : Math.sqrt(sum);
     }
     return { values: out, channel: 0 };
+  }
+
+  /** The channel of largest norm; one with a NaN or infinity before all. */
+  private strongest(filter: number, all: Float32Array): number {
+    const broken = all.findIndex((value) => !Number.isFinite(value));
+    if (broken >= 0) return Math.floor(broken / kernelSize(this.layout));
+    const norms = this.channelNorms(filter);
+    return norms.reduce((best, norm, channel) => (norm > (norms[best] as number) ? channel : best), 0);
   }
 
   channelNorms(filter: number): Float64Array {
@@ -125,13 +154,41 @@ export class LocalWeights {
   }
 }
 
-/** Norms of the rows of the default matrix, where those are the filters. */
-export function overviewNorms(overview: Overview, row: number, layout: FilterLayout): LayerNorms | null {
-  const rows = overview.profiles(row)?.rows;
+/** The kernel of the strongest channel of each filter. */
+export class StrongestKernels implements LocalPictures {
+  readonly exact = false;
+
+  private constructor(
+    private readonly size: number,
+    private readonly values: ArrayLike<number>,
+    private readonly channels: ArrayLike<number>,
+  ) {}
+
+  static of(overview: Overview, { row, by, layout }: Place): StrongestKernels | null {
+    const drawn = overview.filters(row);
+    if (drawn?.shown !== "largest" || drawn.by !== by || !drawn.channels) return null;
+    return new StrongestKernels(kernelSize(layout), drawn.values, drawn.channels);
+  }
+
+  picture(mode: FilterMode, filter: number): { values: Float32Array; channel: number } | null {
+    if (mode !== "largest") return null;
+    const from = filter * this.size;
+    const values = Float32Array.from({ length: this.size }, (_, i) => this.values[from + i] as number);
+    return { values, channel: this.channels[filter] as number };
+  }
+}
+
+/** Norms of all filters: those that came with their pictures, or of the rows of the default matrix, if it has them. */
+export function overviewNorms(overview: Overview, { row, by, layout }: Place): LayerNorms | null {
+  const drawn = overview.filters(row);
+  const told = drawn?.by === by ? drawn.norms : null;
   const isRow = layout.output === 0 && layout.filters === layout.stored[0];
-  if (!rows || !isRow || rows.length !== layout.filters) return null;
-  const norms = Float64Array.from(rows);
-  return { norms, absmax: null, nonfinite: null, biases: null, meanLimit: Number.NaN, normLimit: Number.NaN };
+  const rows = told ?? (isRow ? overview.profiles(row)?.rows : null);
+  if (rows?.length !== layout.filters) return null;
+  const of = (key: string): number => overview.column(key)[row] ?? Number.NaN;
+  const nonfinite = of("nan") + of("inf") === 0 ? new Float64Array(layout.filters) : null;
+  const limits = { meanLimit: Number.NaN, normLimit: Number.NaN };
+  return { norms: Float64Array.from(rows), absmax: null, nonfinite, biases: null, ...limits };
 }
 
 export function placeInKernel(kernel: readonly number[], flat: number): number[] {

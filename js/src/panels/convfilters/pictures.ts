@@ -7,7 +7,7 @@ import type { FilterMode } from "../../protocol";
 import type { Store } from "../../store";
 import type { Layer } from "./layer";
 import { kernelSize } from "./layout";
-import type { LocalWeights } from "./local";
+import type { LocalPictures, LocalWeights } from "./local";
 
 export interface Picture {
   readonly values: Float32Array;
@@ -72,7 +72,7 @@ export class Pictures {
   async all(numbers: readonly number[]): Promise<void> {
     const abort = new AbortController();
     for (;;) {
-      const missing = numbers.filter((number) => !this.held.get(number)?.exact);
+      const missing = numbers.filter((number) => !this.get(number)?.exact);
       if (missing.length === 0) return;
       for (const [number, picture] of await this.fetch(missing.slice(0, MOST), abort.signal)) {
         this.held.set(number, picture);
@@ -136,7 +136,7 @@ export function filterPictures(
   layer: Layer,
   mode: FilterMode,
   channel: number,
-  local: LocalWeights | null,
+  local: LocalPictures | null,
 ): Pictures {
   const { layout } = layer;
   const drawn = mode === "all" ? layout.channels : 1;
@@ -151,7 +151,10 @@ export function filterPictures(
       const found = unpack(buffers, filters.length, size);
       return new Map(found.map((picture, i) => [filters[i] as number, picture]));
     },
-    (filter) => (local ? { ...local.picture(mode, filter, channel), exact: local.exact } : null),
+    (filter) => {
+      const picture = local?.picture(mode, filter, channel);
+      return local && picture ? { ...picture, exact: local.exact } : null;
+    },
     () => store.model.kernel.peek() !== "gone",
   );
 }

@@ -21,7 +21,7 @@ import {
 } from "./facts";
 import { type Layer, shownLayer } from "./layer";
 import { filterAt, kernelSize, positionOf } from "./layout";
-import { type LayerNorms, LocalWeights } from "./local";
+import { type LayerNorms, LocalWeights, StrongestKernels } from "./local";
 import { type Marks, marksOf } from "./marks";
 import { type Order, orderOf } from "./order";
 import { channelPictures, filterPictures, type Pictures } from "./pictures";
@@ -63,8 +63,10 @@ export interface FiltersState {
   readonly palette: ReadonlySignal<Palette>;
   /** Of all filters together; its limit does not hold where each is scaled by itself. */
   readonly colours: ReadonlySignal<ColourScale>;
-  /** Whether anything of the pictures came from the kernel, or is in the overview. */
-  readonly isLocal: ReadonlySignal<boolean>;
+  /** All weights of the layer, if the overview has them. */
+  readonly local: ReadonlySignal<LocalWeights | null>;
+  /** What can be drawn at once without a kernel; null for all of it. */
+  readonly drawable: ReadonlySignal<readonly Show[] | null>;
 }
 
 /** Weights up to which frequencies and copies are looked for unasked: some seconds. */
@@ -97,10 +99,6 @@ export function filtersState(store: Store, shown: ReadonlySignal<boolean>): Filt
   });
 
   const shows = computed<readonly Show[]>(() => (layer.value ? showsOf(layer.value) : ["channel"]));
-  const show = computed<Show>(() => {
-    const own = chosenShow.value;
-    return own && shows.value.includes(own) ? own : (shows.value[0] as Show);
-  });
 
   const place = computed(() => {
     const now = layer.value;
@@ -110,12 +108,27 @@ export function filtersState(store: Store, shown: ReadonlySignal<boolean>): Filt
   const local = computed(() => {
     void generation.value;
     const now = layer.value;
-    return now && summarised.value ? LocalWeights.of(overview.peek(), now.row, now.layout) : null;
+    return now && summarised.value ? LocalWeights.of(overview.peek(), now) : null;
+  });
+  const strongest = computed(() => {
+    void generation.value;
+    const now = layer.value;
+    return now && summarised.value && !local.value ? StrongestKernels.of(overview.peek(), now) : null;
+  });
+  const away = computed(() => model.kernel.value === "gone");
+  const drawable = computed<readonly Show[] | null>(() => {
+    if (!away.value || local.value) return null;
+    return strongest.value ? ["largest"] : [];
+  });
+  const show = computed<Show>(() => {
+    const own = chosenShow.value;
+    if (own && shows.value.includes(own)) return own;
+    return shows.value.find((one) => drawable.value?.includes(one)) ?? (shows.value[0] as Show);
   });
 
   // Texts and truth values: what depends on them is not run again before they change.
   const key = computed(() => (layer.value ? `${generation.value} ${layer.value.key}` : ""));
-  const ask = computed(() => shown.value && model.kernel.value !== "gone");
+  const ask = computed(() => shown.value && !away.value);
   const of = (): { tensor: string; by: FilterSide } | null => {
     const now = layer.peek();
     return key.value && now ? { tensor: now.tensor, by: now.by } : null;
@@ -187,12 +200,13 @@ export function filtersState(store: Store, shown: ReadonlySignal<boolean>): Filt
   store.effect(() => {
     const now = layer.value;
     const mode = show.value === "rgb" ? "all" : show.value;
-    void [generation.value, drawnChannel.value, local.value];
+    const here = local.value ?? strongest.value;
+    void [generation.value, drawnChannel.value];
     if (!now) {
       pictures.value = null;
       return;
     }
-    const made = untracked(() => filterPictures(store, now, mode, drawnChannel.value, local.value));
+    const made = untracked(() => filterPictures(store, now, mode, drawnChannel.value, here));
     pictures.value = made;
     return () => made.close();
   });
@@ -245,7 +259,8 @@ export function filtersState(store: Store, shown: ReadonlySignal<boolean>): Filt
     kernels,
     palette: computed(() => palette(traits.color_map.value, store.theme.value)),
     colours: computed(() => sharedScale(store, layer.value, show.value, scale.value, norms.value)),
-    isLocal: computed(() => local.value !== null),
+    local,
+    drawable,
   };
 }
 

@@ -32,8 +32,9 @@ export interface Entry {
 
 const UNKNOWN = "…";
 
-export function entries(overview: Overview, row: number, path: string): Entry[] {
-  return [...identity(overview, row, path), ...numbers(overview, row)];
+/** @param away whether nobody will tell what is not known yet */
+export function entries(overview: Overview, row: number, path: string, away = false): Entry[] {
+  return [...identity(overview, row, path), ...numbers(overview, row, away)];
 }
 
 /** What the tensor or module is: known before it is read. */
@@ -99,12 +100,12 @@ function formatHeld(value: number): string {
   return formatExact(Number(value.toPrecision(8)));
 }
 
-function numbers(overview: Overview, row: number): Entry[] {
+function numbers(overview: Overview, row: number, away: boolean): Entry[] {
   const stat = (key: string): number => overview.column(key)[row] ?? Number.NaN;
   const known = overview.summarised(row) && !overview.error(row);
   const help = (key: string): string => STATISTIC.get(key)?.help ?? "";
-  // Of an unreadable tensor nothing will be known: a dash, where an ellipsis would promise something.
-  const unknown = overview.error(row) ? "–" : UNKNOWN;
+  // Where nothing will be known: a dash, for an ellipsis would promise something.
+  const unknown = overview.error(row) || away ? "–" : UNKNOWN;
   const number = (value: number, digits = 4): string => (known ? dash(formatNumber(value, digits)) : unknown);
   const count = (value: number): string => (known ? formatCount(value) : unknown);
   const exact = (value: number): string => (known ? formatHeld(value) : "");

@@ -1,6 +1,6 @@
-/** Pictures of fake weights, as an overview holds them. */
+/** Pictures of weights, as an overview holds them. */
 
-import { type Drawn, pool } from "../src/local/matrix";
+import { type Drawn, pool, withinFloat32 } from "./matrix";
 
 /** A thumbnail: pixel k of an axis starts at element floor(k * elements / pixels). */
 export function thumbnail(matrix: Drawn, height: number, width: number): Float32Array {
@@ -12,7 +12,7 @@ export function thumbnail(matrix: Drawn, height: number, width: number): Float32
     for (let x = 0; x < width; x++) {
       const col0 = edge(x, width, matrix.cols.length);
       const col1 = edge(x + 1, width, matrix.cols.length);
-      out[y * width + x] = pool(matrix, [row0, row1, col0, col1], "absmax");
+      out[y * width + x] = withinFloat32(pool(matrix, [row0, row1, col0, col1], "absmax"));
     }
   }
   return out;
