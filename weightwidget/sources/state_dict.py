@@ -40,7 +40,7 @@ def open_state_dict(mapping: Mapping[Any, Any], name: str | None = None) -> List
     listing = list_entries(tree.entries)
     skipped = {**tree.skipped, **listing.skipped}
     if not listing.refs:
-        raise ValueError(f"{name} has no weights to show: {no_tensors(skipped)}.")
+        raise ValueError(f"{visible(name)} has no weights to show: {no_tensors(skipped)}.")
     return ListedSource(name, listing.refs, tree.modules, skipped, listing.release)
 
 
