@@ -92,6 +92,12 @@ def test_without_a_detail_the_file_stays_within_its_budget(tmp_path):
     assert kept_of(overview_of(small._copied())) == {0: (0, 0)}
 
 
+def test_what_no_type_of_the_front_end_holds_is_never_said_to_be_whole():
+    ids = WeightExplorer({"ids": torch.arange(3000).reshape(100, 30), "w": torch.ones(3, 4)}).wait()
+    assert kept_of(overview_of(ids._copied(), MOST_DETAIL)) == {1: (0, 0)}
+    assert kept_of(overview_of(ids._copied(), 0)) == {1: (0, 0)}
+
+
 @pytest.mark.parametrize("detail", [-1, MOST_DETAIL + 1])
 def test_a_wrong_detail_is_told(explorer, tmp_path, detail):
     with pytest.raises(ValueError, match="detail is how many levels"):

@@ -106,9 +106,13 @@ def _plan(refs: Mapping[int, TensorRef], detail: int | None, room: int) -> dict[
 
 def _levels(refs: Mapping[int, TensorRef], detail: int) -> dict[int, int | None]:
     side = LADDER[0].thumbnail << detail
-    if detail == 0:
-        return {}
-    return {row: None if levels_for(ref, side) == (0, 0) and kept_size(ref) > 0 else side for row, ref in refs.items()}
+    plan: dict[int, int | None] = {}
+    for row, ref in refs.items() if detail else ():
+        if levels_for(ref, side) != (0, 0):
+            plan[row] = side
+        elif kept_size(ref) > 0:  # else a level would round what it claims to have whole
+            plan[row] = None
+    return plan
 
 
 def _size(refs: Mapping[int, TensorRef], plan: Mapping[int, int | None]) -> int:
