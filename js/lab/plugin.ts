@@ -47,9 +47,7 @@ export function plugin(lab: Lab, manager: Manager): Record<string, unknown> {
       palette: Palette | null,
       restorer: Restorer | null,
     ): void => {
-      const style = h("style", { "data-weightwidget": "panel" });
-      style.textContent = styles as string;
-      document.head.append(style);
+      document.head.append(h("style", { "data-weightwidget": "panel" }, styles as string));
       const tabs = new Tabs(app, lab);
       if (tracker !== null) {
         watchReopened(tracker, manager);

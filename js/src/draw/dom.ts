@@ -32,7 +32,9 @@ export function h<K extends keyof HTMLElementTagNameMap>(
 export function append(parent: Element, children: Child[]): void {
   for (const child of children) {
     if (child === null || child === undefined || child === false) continue;
-    parent.append(child instanceof Node ? child : shown(String(child)));
+    // Rules of a style sheet are not shown.
+    const raw = child instanceof Node || parent instanceof HTMLStyleElement;
+    parent.append(raw ? (child as Node | string) : shown(String(child)));
   }
 }
 
