@@ -1,5 +1,6 @@
 /** Answers the requests of src/protocol.ts from fake weights, as weightwidget/wire/handlers.py does from real ones. */
 
+import { histogramOf } from "../src/local/histogram";
 import { type Drawn, draw, largest, norms, tileOf } from "../src/local/matrix";
 import { poolLargest } from "../src/local/picture";
 import { logRange, robustRange, type Summary } from "../src/local/summary";
@@ -7,7 +8,6 @@ import type { HeatmapRequests, HistogramRequests, MatrixAddress, Requests } from
 import { position } from "../src/tensor";
 import { ancestors } from "../src/tree";
 import type { FakeSource, FakeTensor } from "./fake-tensor";
-import { histogramOf } from "./histogram";
 import type { Records } from "./pack";
 
 /** Largest number of norms in a profile. */

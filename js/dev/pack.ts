@@ -1,5 +1,6 @@
 /** Packs fake weights as the blob that src/overview.ts reads. The real one is weightwidget/wire/overview.py. */
 
+import { histogramOf } from "../src/local/histogram";
 import { draw, norms } from "../src/local/matrix";
 import { poolLargest, thumbnail } from "../src/local/picture";
 import { finiteCount, logRange, quantile, robustRange, type Summary, summarise } from "../src/local/summary";
@@ -7,8 +8,10 @@ import { type LocalHistogram, thumbnailSize } from "../src/overview";
 import { defaultAxes, matrixSize } from "../src/tensor";
 import { ancestors } from "../src/tree";
 import { bytesOf, type FakeSource, type FakeTensor, sizeOf } from "./fake-tensor";
-import { histogramOf, SORTED } from "./histogram";
 import { bfloat16, type Packed, safetensors } from "./safetensors";
+
+/** Weights that are sorted for the quantiles of fake tensors, which may be large. */
+const SORTED = 1 << 16;
 
 /** How much of each tensor is packed. */
 interface Detail {

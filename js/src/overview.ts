@@ -48,6 +48,11 @@ export interface FilterPictures {
   norms: Numbers | null;
 }
 
+/** Whether every weight of the tensor is there, as it is. */
+export function isWhole(kept: Kept): boolean {
+  return kept.levels[0] + kept.levels[1] === 0;
+}
+
 export interface Profiles {
   rows: Float32Array;
   cols: Float32Array;

@@ -16,6 +16,7 @@ from playwright.sync_api import Browser
 
 from tests.browser.fake_kernel import ExplorerKernel
 from tests.browser.page import WidgetPage
+from tests.browser.standalone import Standalone
 from weightwidget.explorer import WeightExplorer
 
 ROOT = Path(__file__).parents[2]
@@ -129,3 +130,17 @@ def open_explorer(
     yield open_explorer
     for explorer in made:
         explorer.close()
+
+
+@pytest.fixture
+def opened(browser: Browser) -> Iterator[Callable[..., Standalone]]:
+    """Opens stored explorers from files, and fails the test if anything went wrong on one of them."""
+    pages: list[Standalone] = []
+
+    def open_(path: Path, **context: Any) -> Standalone:
+        pages.append(Standalone(browser, path, **context))
+        return pages[-1]
+
+    yield open_
+    for page in pages:
+        page.close()

@@ -9,7 +9,7 @@ import torch
 from playwright.sync_api import expect
 from torch import nn
 
-from tests.browser.standalone import RESULTS, Standalone, View
+from tests.browser.standalone import RESULTS, View
 from weightwidget import WeightExplorer
 
 pytestmark = pytest.mark.browser
@@ -25,19 +25,6 @@ def net() -> nn.Module:
     with torch.no_grad():
         model.head.weight[699, 3] = -7.5
     return model
-
-
-@pytest.fixture
-def opened(browser):
-    pages: list[Standalone] = []
-
-    def open_(path, **context) -> Standalone:
-        pages.append(Standalone(browser, path, **context))
-        return pages[-1]
-
-    yield open_
-    for page in pages:
-        page.close()
 
 
 def drawn(view: View) -> None:

@@ -9,23 +9,10 @@ import torch
 from playwright.sync_api import expect
 from torch import nn
 
-from tests.browser.standalone import RESULTS, Standalone, View
+from tests.browser.standalone import RESULTS, View
 from weightwidget import WeightExplorer
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def opened(browser):
-    pages: list[Standalone] = []
-
-    def open_(path, **context) -> Standalone:
-        pages.append(Standalone(browser, path, **context))
-        return pages[-1]
-
-    yield open_
-    for page in pages:
-        page.close()
 
 
 @pytest.fixture(scope="module")

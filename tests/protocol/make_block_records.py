@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from tests.protocol.answered import answered
 from weightwidget.anatomy.anatomy import Anatomy
 from weightwidget.anatomy.blocks import Blocks
 from weightwidget.sources import open_weights
 from weightwidget.summary.summarize import summarize
-from weightwidget.wire.handlers import answer
 from weightwidget.wire.overview import OverviewPacker
 
 CASE = Path(__file__).with_name("block_records.json")
@@ -115,13 +115,7 @@ def requests() -> list[dict[str, Any]]:
 def make() -> dict[str, Any]:
     """The case as it is stored. Sketches of so few weights are exact, so quantiles and histograms are, too."""
     known = Known()
-    cases = []
-    for request in requests():
-        reply, buffers = answer(known, request)
-        cases.append(
-            {"request": request, "reply": reply, "buffers": [base64.b64encode(data).decode() for data in buffers]}
-        )
-    return {"blob": base64.b64encode(known.blob()).decode(), "cases": cases}
+    return {"blob": base64.b64encode(known.blob()).decode(), "cases": answered(known, requests())}
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from tests.protocol.answered import answered
 from weightwidget.anatomy.anatomy import Anatomy
 from weightwidget.sources import open_weights
 from weightwidget.summary.summarize import summarize
@@ -97,17 +98,11 @@ def requests() -> list[dict[str, Any]]:
 def make() -> dict[str, Any]:
     """The case as it is stored."""
     known = Known()
-    cases = []
-    for request in requests():
-        reply, buffers = answer(known, request)
-        cases.append(
-            {"request": request, "reply": reply, "buffers": [base64.b64encode(data).decode() for data in buffers]}
-        )
     norms = {}
     for tensor, by in sorted({(request["tensor"], request["by"]) for request in requests()}):
         _, buffers = answer(known, {"kind": "filter_norms", "tensor": tensor, "by": by})
         norms[f"{tensor} {by}"] = base64.b64encode(buffers[0]).decode()
-    return {"blob": base64.b64encode(known.blob()).decode(), "cases": cases, "norms": norms}
+    return {"blob": base64.b64encode(known.blob()).decode(), "cases": answered(known, requests()), "norms": norms}
 
 
 if __name__ == "__main__":

@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 
+from tests.protocol.answered import answered
 from weightwidget.anatomy.anatomy import Anatomy
 from weightwidget.sources import open_weights
 from weightwidget.sources.tokenizers import TokenStrings
 from weightwidget.summary.summarize import summarize
-from weightwidget.wire.handlers import answer
 from weightwidget.wire.kept import at_level, whole
 from weightwidget.wire.overview import OverviewPacker
 
@@ -118,13 +118,7 @@ def requests() -> list[dict[str, Any]]:
 def make() -> dict[str, Any]:
     """The case as it is stored."""
     known = Known()
-    cases = []
-    for request in requests():
-        reply, buffers = answer(known, request)
-        cases.append(
-            {"request": request, "reply": reply, "buffers": [base64.b64encode(data).decode() for data in buffers]}
-        )
-    return {"blob": base64.b64encode(known.blob()).decode(), "cases": cases}
+    return {"blob": base64.b64encode(known.blob()).decode(), "cases": answered(known, requests())}
 
 
 if __name__ == "__main__":

@@ -3,13 +3,14 @@
  * the kernel's own; of one that is kept at a level of detail there are its tiles from that level up.
  */
 
-import type { Kept, Overview } from "../overview";
+import { views } from "../buffers";
+import { isWhole, type Kept, type Overview } from "../overview";
 import type { Reply, RequestKind, Requests } from "../protocol";
 import type { Numbers } from "../safetensors";
 import { defaultAxes, position } from "../tensor";
 import { gatesOf } from "./gates";
 import { countBins, countWithin } from "./histogram";
-import { type Drawn, draw, largest, norms, tileOf } from "./matrix";
+import { draw, largest, norms, tileOf } from "./matrix";
 import { recordsOf } from "./records";
 
 type Answers = {
@@ -19,25 +20,20 @@ type Answers = {
 const ANSWERS: Answers = {
   tile: (overview, request) => {
     const kept = keptOf(overview, request.tensor);
-    const rough = kept ? !isWhole(kept) : false;
     const { tile, aggregate, range } = request;
-    let place: readonly number[] = tile;
-    let matrix: Drawn;
     if (!kept) return null;
-    if (rough) {
-      // Of cells that are the largest of their elements, the larger are the largest of theirs.
-      const below = [tile[0] - kept.levels[0], tile[1] - kept.levels[1]] as const;
-      if (aggregate !== "absmax" || !isDefault(overview, request) || Math.min(...below) < 0) return null;
-      place = [...below, tile[2], tile[3]];
-      matrix = draw(kept.data, [kept.height, kept.width]);
-    } else matrix = draw(kept.data, shapeOf(overview, request.tensor), request);
-    const { height, width, values, shares } = tileOf(
-      matrix,
-      place,
-      aggregate,
-      rough ? null : (range ?? null),
-    );
-    return { height, width, rough, buffers: shares ? views(values, shares) : views(values) };
+    if (isWhole(kept)) {
+      const matrix = draw(kept.data, shapeOf(overview, request.tensor), request);
+      const { height, width, values, shares } = tileOf(matrix, tile, aggregate, range ?? null);
+      return { height, width, rough: false, buffers: shares ? views(values, shares) : views(values) };
+    }
+    // Of cells that are the largest of their elements, the larger are the largest of theirs.
+    const [rowLevel, colLevel] = [tile[0] - kept.levels[0], tile[1] - kept.levels[1]];
+    if (aggregate !== "absmax" || !isDefault(overview, request) || Math.min(rowLevel, colLevel) < 0)
+      return null;
+    const cells = draw(kept.data, [kept.height, kept.width]);
+    const { height, width, values } = tileOf(cells, [rowLevel, colLevel, tile[2], tile[3]], aggregate, null);
+    return { height, width, rough: true, buffers: views(values) };
   },
   profile: (overview, request) => {
     const kept = whole(overview, request.tensor);
@@ -87,10 +83,6 @@ export function whole(overview: Overview, path: string): Kept | null {
   return kept && isWhole(kept) ? kept : null;
 }
 
-export function isWhole(kept: Kept): boolean {
-  return kept.levels[0] + kept.levels[1] === 0;
-}
-
 function keptOf(overview: Overview, path: string): Kept | null {
   const row = overview.rowOf(path);
   return overview.isTensor(row) && !overview.error(row) ? overview.kept(row) : null;
@@ -110,10 +102,6 @@ function isDefault(
 
 function isBool(overview: Overview, path: string): boolean {
   return overview.dtype(overview.rowOf(path)) === "bool";
-}
-
-function views(...arrays: Numbers[]): DataView[] {
-  return arrays.map((array) => new DataView(array.buffer, array.byteOffset, array.byteLength));
 }
 
 /** A number with all its digits: the shortest text that gives it back in the type that it has. */

@@ -1,7 +1,7 @@
 /** Parts of tensors that are here as a whole. */
 
 import type { BlockPlace } from "../blocks/place";
-import type { Kept, Overview } from "../overview";
+import { isWhole, type Kept, type Overview } from "../overview";
 import type { Numbers } from "../safetensors";
 import { defaultAxes, matrixSize } from "../tensor";
 
@@ -45,7 +45,7 @@ const known = new WeakMap<Overview, Map<string, Kept>>();
 /** All weights of a block, if the overview of its tensor has them. */
 export function keptOfBlock(base: Overview, place: BlockPlace): Kept | null {
   const whole = place.box.length > 0 ? base.kept(place.tensor) : null;
-  if (!whole || whole.levels[0] + whole.levels[1] > 0) return null;
+  if (!whole || !isWhole(whole)) return null;
   const blocks = known.get(base) ?? new Map<string, Kept>();
   known.set(base, blocks);
   let found = blocks.get(place.key);
@@ -62,5 +62,5 @@ export function keptOfBlock(base: Overview, place: BlockPlace): Kept | null {
 export function isHere(base: Overview, place: BlockPlace): boolean {
   if (place.parts.length > 0) return place.parts.every((part) => isHere(base, part));
   const whole = place.box.length > 0 ? base.kept(place.tensor) : null;
-  return whole !== null && whole.levels[0] + whole.levels[1] === 0;
+  return whole !== null && isWhole(whole);
 }

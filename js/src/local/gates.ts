@@ -1,7 +1,8 @@
 /** The gates of a recurrent layer from weights that are here. As weightwidget/wire/answers/gates.py tells them. */
 
 import { type RecurrentLayer, SEPARATOR } from "../anatomy";
-import type { Overview } from "../overview";
+import { views } from "../buffers";
+import { isWhole, type Overview } from "../overview";
 import { biasTimeScale } from "../panels/gates/numbers";
 import type { Reply } from "../protocol";
 import type { Numbers } from "../safetensors";
@@ -29,7 +30,7 @@ export function gatesOf(overview: Overview, recurrent: string): Reply<"gates"> |
   const { gates, hidden: units } = layer;
   const whole = (row: number): Numbers | null => {
     const kept = overview.error(row) ? null : overview.kept(row);
-    return kept && kept.levels[0] + kept.levels[1] === 0 ? kept.data : null;
+    return kept && isWhole(kept) ? kept.data : null;
   };
   const blocks: Block[] = [];
   for (const row of [layer.input, layer.recurrent]) {
@@ -84,7 +85,7 @@ export function gatesOf(overview: Overview, recurrent: string): Reply<"gates"> |
     separate:
       layer.kind === "GRU" && layer.recurrent_bias !== null ? [gates[gates.length - 1] as string] : [],
     keeper,
-    buffers: arrays.map((array) => new DataView(array.buffer, array.byteOffset, array.byteLength)),
+    buffers: views(...arrays),
   };
 }
 

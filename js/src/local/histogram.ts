@@ -1,6 +1,7 @@
 /** Histograms and counts of weights that are all here. As weightwidget/detail/histogram.py counts them. */
 
 import type { Range } from "../model";
+import type { LocalHistogram } from "../overview";
 import type { Numbers } from "../safetensors";
 
 export interface Counted {
@@ -55,6 +56,25 @@ export function countBins(
         found.counts[bin] = (found.counts[bin] as number) + 1;
       }
     }
+  }
+  return found;
+}
+
+/** Of several tensors together: counts, and the finite weights (on the magnitude scale: that are not zero) outside. */
+export function histogramOf(
+  parts: readonly Numbers[],
+  bins: number,
+  range: Range,
+  scale: "value" | "magnitude",
+): LocalHistogram {
+  const found: LocalHistogram = { counts: new Float64Array(bins), range, below: 0, above: 0 };
+  for (const part of parts) {
+    const { counts, below, above } = countBins(part, bins, scale, range);
+    counts.forEach((count, bin) => {
+      found.counts[bin] = (found.counts[bin] as number) + count;
+    });
+    found.below += below;
+    found.above += above;
   }
   return found;
 }

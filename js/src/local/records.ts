@@ -1,10 +1,11 @@
 /** Records of blocks from weights that are here. As weightwidget/wire/answers/records.py makes them. */
 
-import type { Overview } from "../overview";
+import { views } from "../buffers";
+import { type Overview, thumbnailSize } from "../overview";
 import type { RecordDetail, Reply } from "../protocol";
 import type { Numbers } from "../safetensors";
 import { defaultAxes, matrixSize } from "../tensor";
-import { countBins } from "./histogram";
+import { histogramOf } from "./histogram";
 import { draw, norms } from "./matrix";
 import { poolLargest, thumbnail } from "./picture";
 import { finiteCount, logRange, quantile, robustRange, type Summary, summarise } from "./summary";
@@ -13,7 +14,6 @@ import { finiteCount, logRange, quantile, robustRange, type Summary, summarise }
 const BINS = 128;
 const LOG_BINS = 96;
 const THUMBNAIL = 64;
-const STRIP = 8 * THUMBNAIL;
 const PROFILE = 128;
 
 /** A block, or a head: what it is made of, one after the other. */
@@ -64,10 +64,7 @@ export function recordsOf(
     buffers.push(Float32Array.from(pictures.flatMap(({ cells }) => [...cells])));
     buffers.push(Float32Array.from(pictures.flatMap(({ rows, cols }) => [...rows, ...cols])));
   }
-  return {
-    ...reply,
-    buffers: buffers.map((array) => new DataView(array.buffer, array.byteOffset, array.byteLength)),
-  };
+  return { ...reply, buffers: views(...buffers) };
 }
 
 function weightsOf(overview: Overview, path: string): Weights | null {
@@ -139,17 +136,8 @@ function histogram(
   if (finiteCount(summary) === 0) return none;
   const range = scale === "value" ? robustRange(summary) : logRange(summary);
   if (!range) return none;
-  const all = new Array<number>(bins).fill(0);
-  let [below, above] = [0, 0];
-  for (const part of parts) {
-    const found = countBins(part, bins, scale, range);
-    found.counts.forEach((count, bin) => {
-      all[bin] = (all[bin] as number) + count;
-    });
-    below += found.below;
-    above += found.above;
-  }
-  return [...all, ...range, below, above];
+  const { counts, below, above } = histogramOf(parts, bins, range, scale);
+  return [...counts, ...range, below, above];
 }
 
 interface Picture {
@@ -165,8 +153,7 @@ function pictureOf({ shape, parts }: Weights): Picture {
   if (!shape || !data || data.length === 0) return { size: [0, 0], cells: none, rows: none, cols: none };
   const [height, width] = matrixSize(shape, defaultAxes(shape));
   const matrix = draw(data, shape);
-  const size: [number, number] =
-    height === 1 ? [1, Math.min(width, STRIP)] : [Math.min(height, THUMBNAIL), Math.min(width, THUMBNAIL)];
+  const size = thumbnailSize(height, width, THUMBNAIL);
   const along = shape.length > 1 ? norms(matrix) : { rows: none, cols: none };
   return {
     size,

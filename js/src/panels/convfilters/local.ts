@@ -1,7 +1,6 @@
 /** What the overview alone knows of filters: all weights where it has them all, else perhaps a picture of each, norms. */
 
-import { isWhole } from "../../local/answers";
-import type { Overview } from "../../overview";
+import { isWhole, type Overview } from "../../overview";
 import type { FilterMode } from "../../protocol";
 import { defaultAxes, matrixSize } from "../../tensor";
 import type { Layer } from "./layer";

@@ -2,7 +2,7 @@
 
 import { computed, signal } from "@preact/signals-core";
 import { h, setText, setTitle } from "../../draw/dom";
-import { isWhole } from "../../local/answers";
+import { isWhole } from "../../overview";
 import { copyWindow, savePicture } from "./actions";
 import type { Plot } from "./plot";
 import { blockText } from "./probe";
