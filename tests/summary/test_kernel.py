@@ -9,16 +9,23 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.summary.stub import counts_of, ref_of
 from weightwidget.summary import blocks as blocks_module
+from weightwidget.summary import fused
 from weightwidget.summary.blocks import Blocks
 from weightwidget.summary.cancel import Cancelled
+from weightwidget.summary.compiling import SWITCH
+from weightwidget.summary.counted import CountedPass
 from weightwidget.summary.kernel import summarize_tensor
+from weightwidget.summary.parts import Measured
 from weightwidget.summary.record import TensorSummary
-from weightwidget.summary.streaming import stream
+from weightwidget.summary.streaming import Rounds, plan_of
+from weightwidget.summary.summed import SummedPass
+
+KERNEL_NAMES = ("float32", "moved float32", "float64", "bfloat16", "16 bits", "8 bits")
 
 FLOATS = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
 FLOAT8 = [torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e4m3fnuz, torch.float8_e5m2fnuz]
@@ -37,6 +44,32 @@ INTEGERS = [
 @pytest.fixture(autouse=True)
 def _fixed_seed() -> None:
     torch.manual_seed(7)
+
+
+@pytest.fixture(autouse=True, params=["compiled", "torch"])
+def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both kernels must pass everything."""
+    if request.param == "torch":
+        monkeypatch.setenv(SWITCH, "1")
+    else:
+        assert fused.KERNELS.load(("counts", *KERNEL_NAMES))
+    return request.param
+
+
+def measured(ref, whole=None, size=None, thumbnail=64, piece=1 << 40) -> Measured:
+    """Measure a tensor in boxes of `piece` elements and blocks of `size`."""
+    rounds = Rounds(plan_of(ref, thumbnail, whole), piece)
+    while True:
+        for box in rounds.boxes:
+            blocks = Blocks(ref, whole, size, box, whole_rows=fused.is_ready(rounds.plan))
+            if fused.is_ready(rounds.plan):
+                part = fused.run(blocks, rounds.plan, lambda: False, lambda n: None)
+            else:
+                kind = CountedPass if rounds.plan.counted else SummedPass
+                part = kind(blocks, rounds.plan).run(lambda: False, lambda n: None).part()
+            found = rounds.add(part)
+        if found is not None:
+            return found
 
 
 def normal(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -360,15 +393,16 @@ def test_memory_mapped(tmp_path) -> None:
     check(torch.load(tmp_path / "w.pt", mmap=True, weights_only=True))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     dtype=st.sampled_from([*FLOATS, torch.float8_e4m3fn, torch.int8, torch.int64, torch.bool]),
     shape=st.lists(st.integers(1, 9), min_size=0, max_size=4),
     order=st.randoms(use_true_random=False),
     size=st.integers(1, 300),
+    piece=st.integers(1, 3000),
     seed=st.integers(0, 10**6),
 )
-def test_any_cut_gives_the_same(dtype, shape, order, size, seed) -> None:
+def test_any_cut_gives_the_same(dtype, shape, order, size, piece, seed) -> None:
     generator = torch.Generator().manual_seed(seed)
     weights = (torch.randn(shape, generator=generator, dtype=torch.float64) * 10).to(dtype)
     axes = list(range(len(shape)))
@@ -378,7 +412,7 @@ def test_any_cut_gives_the_same(dtype, shape, order, size, seed) -> None:
         weights = weights[:: 1 + seed % 2]
     ref = ref_of(weights)
     for whole in (weights, None):
-        found = stream(Blocks(ref, whole, size), 4, lambda: False, lambda n: None)
+        found = measured(ref, whole, size, 4, piece)
         other = summarize_tensor(ref, thumbnail=4)
         assert (found.low, found.high) == (other.min, other.max)
         assert (found.nan, found.zeros) == (other.nan, other.zeros)
@@ -423,17 +457,17 @@ def test_what_has_no_numbers() -> None:
 
 
 def test_cancel_between_blocks() -> None:
-    weights = torch.randn(1000, 1000)
+    weights = torch.randn(4 * fused.FUSED_BLOCK // 1000, 1000)
     asked = 0
 
     def cancelled() -> bool:
         nonlocal asked
         asked += 1
-        return asked > 3
+        return asked > 2
 
     with pytest.raises(Cancelled):
         summarize_tensor(ref_of(weights), cancelled=cancelled)
-    assert asked == 4
+    assert asked == 3
 
 
 def test_model_and_threads_are_left_alone() -> None:
@@ -457,7 +491,7 @@ def test_model_and_threads_are_left_alone() -> None:
 def test_blocks_as_large_as_on_an_accelerator(dtype: torch.dtype) -> None:
     weights = normal(1000, 701, dtype=dtype)
     ref = ref_of(weights)
-    found = stream(Blocks(ref, weights, blocks_module.DEVICE_BLOCK), 64, lambda: False, lambda n: None)
+    found = measured(ref, weights, blocks_module.DEVICE_BLOCK)
     other = check(weights)
     assert found.moments.kurtosis == pytest.approx(other.kurtosis, rel=1e-9)
     assert found.moments.l1 == pytest.approx(other.l1, rel=1e-6)

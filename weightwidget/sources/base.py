@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import EllipsisType
 from typing import Any, Protocol, TypeAlias, runtime_checkable
@@ -60,6 +61,27 @@ class ModuleInfo:
     library: str = ""
 
 
+@runtime_checkable
+class StreamReader(Protocol):
+    """A reader of elements that lie in a file one after the other.
+
+    Attributes
+    ----------
+    stride
+        None if they do lie so, in C order; only then the methods may be called.
+    """
+
+    stride: tuple[int, ...] | None
+
+    def stream(self, first: int, count: int) -> AbstractContextManager[Callable[[memoryview], None]]:
+        """Give a function that fills a buffer with the next bytes of some elements."""
+        ...
+
+    def expect(self, first: int, count: int) -> None:
+        """Say that elements will be read soon."""
+        ...
+
+
 @dataclass(frozen=True)
 class TensorRef:
     """A tensor that can be read, wherever it lies.
@@ -104,6 +126,12 @@ class TensorRef:
             Detached, in the stored dtype and on the device where it lies. Not to be written to.
         """
         return self.reader(index)
+
+    @property
+    def stream(self) -> StreamReader | None:
+        """Reads the elements one after the other from their file; None if they do not lie so, or in no file."""
+        reader = self.reader
+        return reader if isinstance(reader, StreamReader) and reader.stride is None else None
 
     @property
     def numel(self) -> int:

@@ -8,6 +8,8 @@ import platform
 import sys
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,6 +128,11 @@ class FilePool:
                 self._mapped.move_to_end(stamp.path)
             return mapped
 
+    @property
+    def closed(self) -> bool:
+        """Whether it lets nothing be read any more."""
+        return self._closed
+
     def close(self) -> None:
         """Let go of all files."""
         with self._lock:
@@ -187,6 +194,60 @@ class FileSlice:
         if not any(part is ... for part in parts):
             parts = (*parts, ...)
         return single_bytes[(*parts, slice(None))].clone(memory_format=torch.contiguous_format).view(dtype).squeeze(-1)
+
+    @contextmanager
+    def stream(self, first: int, count: int) -> Iterator[Callable[[memoryview], None]]:
+        """Read elements one after the other into memory that the caller has, without mapping the file.
+
+        The system is told what comes, and reads ahead.
+
+        Parameters
+        ----------
+        first, count
+            The elements, in C order.
+
+        Yields
+        ------
+        callable
+            Fills a buffer of bytes with the next ones.
+
+        Raises
+        ------
+        WeightFileError
+            If the file was changed or cannot be read.
+        """
+        self.stamp.check()
+        if self.pool.closed:
+            raise WeightFileError(f"{self.stamp.path}: the file was closed. Open it again.")
+        size = torch_dtype(self.dtype).itemsize
+        at, end = self.start + first * size, self.start + (first + count) * size
+        try:
+            with Path(self.stamp.path).open("rb", buffering=0) as file:
+                _read_ahead(file.fileno(), at, end - at)
+                file.seek(at)
+
+                def fill(buffer: memoryview) -> None:
+                    filled = 0
+                    while filled < len(buffer):
+                        step = file.readinto(buffer[filled:])
+                        if not step:
+                            raise WeightFileError(f"{self.stamp.path}: the file was cut short while it was read.")
+                        filled += step
+
+                yield fill
+        except OSError as error:
+            raise WeightFileError(f"{self.stamp.path}: the file cannot be read: {error.strerror}.") from error
+
+    def expect(self, first: int, count: int) -> None:
+        """Tell the system that elements will be read soon."""
+        size = torch_dtype(self.dtype).itemsize
+        with suppress(OSError), Path(self.stamp.path).open("rb", buffering=0) as file:
+            _read_ahead(file.fileno(), self.start + first * size, count * size)
+
+
+def _read_ahead(descriptor: int, start: int, length: int) -> None:
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(descriptor, start, length, os.POSIX_FADV_WILLNEED)
 
 
 def contiguous_stride(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from weightwidget.sources.base import ModuleInfo, TensorRef, WeightFileError, displayable, dtype_name
-from weightwidget.sources.filemap import FilePool, FileSlice, FileStamp
+from weightwidget.sources.filemap import FilePool, FileSlice, FileStamp, contiguous_stride
 from weightwidget.sources.hub import name_of_path, root_module
 from weightwidget.sources.memory import Listing, list_entries
 from weightwidget.sources.safetensors_file import refuse_duplicates
@@ -120,7 +120,8 @@ def _load_larger_than_memory(path: Path, stamp: FileStamp, pool: FilePool, error
         shape, stride = tuple(map(int, tensor.shape)), tuple(map(int, tensor.stride()))
         start = int(offset) + int(tensor.storage_offset()) * tensor.dtype.itemsize
         owner = first.setdefault((start, shape, stride, dtype), name) if tensor.numel() else name
-        reader = FileSlice(pool, stamp, start, shape, dtype, stride)
+        in_order = stride == contiguous_stride(shape)
+        reader = FileSlice(pool, stamp, start, shape, dtype, None if in_order else stride)
         refs.append(TensorRef(name, shape, dtype, entry.role, reader, owner if owner != name else None, "file"))
     return _Loaded(refs, skipped, Listing([], {}))
 

@@ -1,19 +1,18 @@
-"""Cuts a tensor into blocks of its default matrix that fit a core's cache, without copying it as a whole.
-
-The default matrix has axis 0 as rows and all other axes flattened as columns; a vector is one row, a scalar
-one cell.
-"""
+"""Cuts a box of a tensor's default matrix into blocks that fit a core's cache, without copying it as a whole."""
 
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from weightwidget.sources.base import Index, TensorRef
+from weightwidget.sources.base import Index, StreamReader, TensorRef, torch_dtype
+from weightwidget.summary.parts import Box, matrix_shape
 
 BLOCK = 1 << 16
 """Elements of a block on the CPU: what is computed of it stays near the core, and calls are few."""
@@ -32,18 +31,30 @@ _WIDTH = 2048
 """Columns of a block of a wide matrix. Some sixteen rows then fit: a column's reduction is worth its start,
 and the cache lines of a transposed matrix are used whole."""
 
+STREAMED = 1 << 20
+"""Bytes that are read at once from a file whose elements lie in order: what was read is still in the cache when it is
+looked at."""
+
 PILOT = 4096
 
 
-def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Rows and columns of the default matrix."""
-    if len(shape) < 2:
-        return 1, math.prod(shape)
-    return shape[0], math.prod(shape[1:])
+class _Buffer(threading.local):
+    """Memory of a thread, made when it is first needed."""
+
+    def __init__(self) -> None:
+        self._bytes = np.empty(0, np.uint8)
+
+    def of(self, size: int) -> npt.NDArray[np.uint8]:
+        if len(self._bytes) < size:
+            self._bytes = np.empty(size, np.uint8)
+        return self._bytes
+
+
+_buffer = _Buffer()
 
 
 class Blocks:
-    """The blocks of one tensor.
+    """The blocks of a box of one tensor.
 
     Parameters
     ----------
@@ -53,10 +64,22 @@ class Blocks:
         All of it, if reading that copies nothing; else it is read in runs.
     size
         Most elements of a block; by default what suits the device.
+    box
+        Whole rows, or a part of one; by default everything.
+    whole_rows
+        Whether a block is as wide as its box where its size allows that.
     """
 
-    def __init__(self, ref: TensorRef, whole: torch.Tensor | None = None, size: int | None = None) -> None:
+    def __init__(
+        self,
+        ref: TensorRef,
+        whole: torch.Tensor | None = None,
+        size: int | None = None,
+        box: Box | None = None,
+        whole_rows: bool = False,
+    ) -> None:
         self.shape = ref.shape
+        self._width = 1 << 62 if whole_rows else _WIDTH
         self.rows, self.columns = matrix_shape(ref.shape)
         # What has no float64 (MPS) is fetched in runs too.
         if whole is not None and whole.device.type not in ("cpu", "cuda"):
@@ -67,6 +90,9 @@ class Blocks:
             if self.device.type == "cpu":
                 size = BLOCK if torch.get_num_threads() == 1 else SMALL_BLOCK
         self.size = size
+        self._dtype = torch_dtype(ref.dtype)
+        self._stream = ref.stream if whole is None else None
+        self.box = box or Box(0, 0, self.rows, self.columns)
         self._read: Callable[[Index], torch.Tensor] = ref.read if whole is None else whole.__getitem__
         # A layout without such a view is copied block by block; a file is read in longer runs.
         self._run = SPAN if whole is None else self.size
@@ -80,13 +106,42 @@ class Blocks:
 
         Rows come in order; within a band of rows the columns do.
         """
+        box = self.box
         if self._matrix is not None:
-            yield from _tiles(self._matrix, 0, 0, self.size)
+            part = self._matrix[box.top : box.top + box.height, box.left : box.left + box.width]
+            yield from self._tiles(part, box.top, box.left)
             return
-        for start, index in slabs(self.shape, self._run):
+        first = box.top * self.columns + box.left
+        if self._stream is not None:
+            yield from self._streamed(self._stream, first)
+            return
+        for start, _, index in runs(self.shape, first, first + box.size, self._run):
             part = self._read(index).resolve_neg().to(self.device)
             row, column = divmod(start, self.columns)
-            yield from _tiles(part.reshape(-1, min(self.columns, part.numel())), row, column, self.size)
+            yield from self._tiles(part.reshape(-1, min(self.columns, part.numel())), row, column)
+
+    def _streamed(self, reader: StreamReader, first: int) -> Iterator[tuple[torch.Tensor, int, int]]:
+        """Read the box into one buffer, run by run: a block is good until the next one."""
+        box, size = self.box, self._dtype.itemsize
+        memory = _buffer.of(min(STREAMED, box.size * size))
+        with reader.stream(first, box.size) as fill:
+            for start, count, _ in runs((self.rows, self.columns), first, first + box.size, STREAMED // size):
+                part = memory[: count * size]
+                fill(memoryview(part))
+                row, column = divmod(start, self.columns)
+                values = torch.from_numpy(part).view(self._dtype).view(-1, min(self.columns, count))
+                yield from self._tiles(values, row, column)
+
+    def _tiles(self, matrix: torch.Tensor, row: int, column: int) -> Iterator[tuple[torch.Tensor, int, int]]:
+        rows, columns = matrix.shape
+        # Tiles of equal width, whole vector registers wide.
+        wish = max(min(self._width, self.size), self.size // max(rows, 1) // 16 * 16)
+        pieces = max(1, -(-columns // wish))
+        width = min(columns, -(-columns // pieces // 16) * 16, self.size) or 1
+        height = max(1, self.size // width)
+        for top in range(0, rows, height):
+            for left in range(0, columns, width):
+                yield matrix[top : top + height, left : left + width], row + top, column + left
 
     def pilot(self) -> torch.Tensor:
         """Give some 4,096 values from all over the tensor, one-dimensional, in the stored type on the CPU."""
@@ -100,38 +155,33 @@ class Blocks:
         return torch.cat([run.resolve_neg().reshape(-1)[: PILOT // 16].cpu() for run in runs])
 
 
-def _tiles(matrix: torch.Tensor, row: int, column: int, size: int) -> Iterator[tuple[torch.Tensor, int, int]]:
-    rows, columns = matrix.shape
-    # Tiles of equal width, whole vector registers wide.
-    wish = max(min(_WIDTH, size), size // max(rows, 1) // 16 * 16)
-    pieces = max(1, -(-columns // wish))
-    width = min(columns, -(-columns // pieces // 16) * 16, size) or 1
-    height = max(1, size // width)
-    for top in range(0, rows, height):
-        for left in range(0, columns, width):
-            yield matrix[top : top + height, left : left + width], row + top, column + left
+def runs(
+    shape: tuple[int, ...], start: int, end: int, size: int, base: int = 0
+) -> Iterator[tuple[int, int, tuple[int | slice, ...]]]:
+    """Cut a range of an array's elements, in row-major order, into runs of at most `size` that slices can name.
 
-
-def slabs(shape: tuple[int, ...], size: int) -> Iterator[tuple[int, tuple[int | slice, ...]]]:
-    """Cut an array into runs of at most `size` elements that are whole rows or lie within one.
+    A run is whole rows, or lies within one.
 
     Yields
     ------
     tuple
-        Flat position of the first element in row-major order, and the index of the run.
+        Flat position of the first element, plus `base`; number of elements; index of the run.
     """
-    if 0 in shape:
-        return
     if not shape:
-        yield 0, ()
+        yield base, 1, ()
         return
-    inner = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
-    axis = next(axis for axis, count in enumerate(inner) if count <= size)
-    step = max(1, size // inner[axis])
-    for outer in np.ndindex(*shape[:axis]):
-        start = sum(at * count for at, count in zip(outer, inner, strict=False))
-        for low in range(0, shape[axis], step):
-            yield start + low * inner[axis], (*outer, slice(low, min(low + step, shape[axis])))
+    inner = math.prod(shape[1:])
+    while start < end:
+        at, offset = divmod(start, inner)
+        if offset == 0 and inner <= min(size, end - start):
+            count = min(end - start, size) // inner
+            yield base + start, count * inner, (slice(at, at + count),)
+            start += count * inner
+            continue
+        stop = min(end, (at + 1) * inner)
+        for position, count, index in runs(shape[1:], offset, stop - at * inner, size, base + at * inner):
+            yield position, count, (at, *index)
+        start = stop
 
 
 def _run_at(shape: tuple[int, ...], position: int, length: int) -> tuple[int | slice, ...]:

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import math
-from functools import cache
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from weightwidget.summary.blocks import Blocks
-from weightwidget.summary.moments import Moments
-from weightwidget.summary.passes import BARE, Measured, Pass, count_codes, small_array, zeros
-from weightwidget.summary.sketch import Sketch
-
-Floats = npt.NDArray[np.float64]
+from weightwidget.summary.parts import Part, Plan
+from weightwidget.summary.passes import BARE, Pass, count_codes, small_array, zeros
 
 _LARGE = 1e16
 """Magnitude up to which a block's squares sum up within float32."""
@@ -29,8 +23,9 @@ _LONG = 1 << 15
 class CountedPass(Pass):
     """Counts of the bit patterns, from which all but the norms follow exactly."""
 
-    def __init__(self, blocks: Blocks, size: int, dtype: torch.dtype) -> None:
-        super().__init__(blocks, size, dtype)
+    def __init__(self, blocks: Blocks, plan: Plan) -> None:
+        super().__init__(blocks, plan)
+        dtype = self.dtype
         patterns = 65536 if dtype.itemsize == 2 else 256
         self.table = zeros(patterns, blocks)
         self._one = torch.ones(1, dtype=self.table.dtype, device=blocks.device)
@@ -67,31 +62,10 @@ class CountedPass(Pass):
         rows, columns = small_array(squares.sum(1)), small_array(squares.sum(0))
         if rows.min() < _SMALL or columns.min() < _SMALL:
             return False
-        self.row_squares[top : top + len(rows)] += rows
-        self.column_squares[left : left + len(columns)] += columns
+        self.rows_at(top, len(rows))[:] += rows
+        self.columns_at(left, len(columns))[:] += columns
         return True
 
-    def measured(self) -> Measured:
-        """See `Pass.measured`."""
-        values, order = pattern_values(self.dtype)
-        counts = self.table.cpu().numpy()[order].astype(np.int64)
-        nulls = int(counts[values == 0].sum())
-        present = np.flatnonzero(counts)
-        values, counts = values[present], counts[present]
-        double = np.flatnonzero(values[1:] == values[:-1])  # zeros of both signs
-        if len(double):
-            counts[double] += counts[double + 1]
-            values, counts = np.delete(values, double + 1), np.delete(counts, double + 1)
-        moments = Moments.from_values(values, counts)
-        return self._measured(nulls, moments, Sketch.of_values(values.astype(np.float32), counts, narrow=True))
-
-
-@cache
-def pattern_values(dtype: torch.dtype) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """Give the finite values of all bit patterns of a type, ascending, and the pattern of each."""
-    wide = dtype.itemsize == 2
-    patterns = torch.from_numpy(np.arange(65536 if wide else 256, dtype=np.uint16 if wide else np.uint8))
-    values: Floats = (patterns != 0 if dtype == torch.bool else patterns.view(dtype)).to(torch.float64).numpy()
-    finite = np.flatnonzero(np.isfinite(values))
-    order = finite[np.argsort(values[finite], kind="stable")]
-    return values[order], order
+    def part(self) -> Part:
+        """See `Pass.part`."""
+        return self._part(self.table)

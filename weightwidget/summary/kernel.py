@@ -1,4 +1,4 @@
-"""One tensor in, its record out. What is behind this one function may be replaced by a faster kernel."""
+"""One tensor in, its record out."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from contextlib import nullcontext
 import numpy as np
 import torch
 
-from weightwidget.sources.base import TensorRef, dtype_name
-from weightwidget.summary.blocks import BLOCK, Blocks
+from weightwidget.sources.base import TensorRef, dtype_name, torch_dtype
+from weightwidget.summary.blocks import BLOCK
 from weightwidget.summary.cancel import Cancelled
+from weightwidget.summary.parts import PIECE, Box, Measured, Part, Plan
 from weightwidget.summary.record import TensorSummary
 from weightwidget.summary.sketch import SMALL
 from weightwidget.summary.small import measure_small
-from weightwidget.summary.streaming import stream
+from weightwidget.summary.streaming import Rounds, measure, plan_of
 from weightwidget.summary.threads import one_thread
 
 __all__ = ["summarize_tensor", "unreadable"]
@@ -80,43 +81,97 @@ def summarize_tensor(
     """
     if cancelled is not None and cancelled():
         raise Cancelled
-    reason = _unsuitable(ref)
-    if reason:
-        return unreadable(ref, kind, reason)
-    small = ref.numel <= SMALL
-    whole = ref.read() if small or _in_memory(ref) else None
-    reason = _unsuitable_tensor(ref.read(_corner(ref.shape)) if whole is None else whole)
-    if reason:
-        return unreadable(ref, kind, reason)
-    if small and whole is not None:
-        found = measure_small(whole, thumbnail)
-    else:
+    work = Work(ref, kind, thumbnail)
+    while work.record is None:
         # Worth a thread's start only where there are blocks enough.
         with one_thread() if ref.numel > 4 * BLOCK else nullcontext():
-            found = stream(Blocks(ref, whole), thumbnail, cancelled or _never, advance or _ignore)
-    return TensorSummary(
-        name=ref.name,
-        shape=ref.shape,
-        dtype=ref.dtype,
-        kind=kind,
-        role=ref.role,
-        count=ref.numel,
-        nbytes=ref.nbytes,
-        nan=found.nan,
-        posinf=found.posinf,
-        neginf=found.neginf,
-        zeros=found.zeros,
-        min=found.low,
-        max=found.high,
-        argmin=_index(found.argmin, ref.shape),
-        argmax=_index(found.argmax, ref.shape),
-        moments=found.moments,
-        sketch=found.sketch,
-        row_norms=found.row_norms,
-        column_norms=found.column_norms,
-        thumbnail=found.thumbnail,
-        shared_with=ref.shared_with,
-    )
+            for box in work.boxes:
+                work.take(work.measure(box, cancelled or _never, advance or _ignore))
+    return work.record
+
+
+class Work:
+    """The summary of one tensor, in boxes that any thread may measure.
+
+    Parameters
+    ----------
+    ref, kind, thumbnail
+        See `summarize_tensor`.
+    piece
+        About how many bytes a box has.
+
+    Attributes
+    ----------
+    record
+        The result, once it is there.
+    boxes
+        What is to be measured. If `record` is None when all of it was taken, it is to be measured once more.
+    """
+
+    def __init__(self, ref: TensorRef, kind: str = "", thumbnail: int = 64, piece: int = PIECE) -> None:
+        self.ref, self._kind = ref, kind
+        self.record: TensorSummary | None = None
+        self._whole: torch.Tensor | None = None
+        reason = _unsuitable(ref)
+        if reason:
+            self.record = unreadable(ref, kind, reason)
+            return
+        small = ref.numel <= SMALL
+        self._whole = ref.read() if small or _in_memory(ref) else None
+        reason = _unsuitable_tensor(ref.read(_corner(ref.shape)) if self._whole is None else self._whole)
+        if reason:
+            self.record = unreadable(ref, kind, reason)
+        elif small and self._whole is not None:
+            self.record = self._finished(measure_small(self._whole, thumbnail))
+        else:
+            self._rounds = Rounds(plan_of(ref, thumbnail, self._whole), piece // torch_dtype(ref.dtype).itemsize)
+
+    @property
+    def boxes(self) -> list[Box]:
+        """The boxes of a round."""
+        return [] if self.record is not None else self._rounds.boxes
+
+    @property
+    def plan(self) -> Plan:
+        """What those who measure agree on, in this round."""
+        return self._rounds.plan
+
+    def measure(self, box: Box, cancelled: Callable[[], bool], advance: Callable[[int], None]) -> Part:
+        """Measure a box; several threads may do so at a time."""
+        return measure(self.ref, self.plan, box, self._whole, cancelled, advance)
+
+    def take(self, part: Part) -> None:
+        """Take what was measured; one thread at a time."""
+        found = self._rounds.add(part)
+        if found is not None:
+            self.record = self._finished(found)
+            self._whole = None
+
+    def _finished(self, found: Measured) -> TensorSummary:
+        ref = self.ref
+        return TensorSummary(
+            name=ref.name,
+            shape=ref.shape,
+            dtype=ref.dtype,
+            kind=self._kind,
+            role=ref.role,
+            count=ref.numel,
+            nbytes=ref.nbytes,
+            nan=found.nan,
+            posinf=found.posinf,
+            neginf=found.neginf,
+            zeros=found.zeros,
+            min=found.low,
+            max=found.high,
+            argmin=_index(found.argmin, ref.shape),
+            argmax=_index(found.argmax, ref.shape),
+            moments=found.moments,
+            sketch=found.sketch,
+            row_norms=found.row_norms,
+            column_norms=found.column_norms,
+            thumbnail=found.thumbnail,
+            shared_with=ref.shared_with,
+        )
 
 
 def unreadable(ref: TensorRef, kind: str, reason: str) -> TensorSummary:

@@ -4,86 +4,49 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from weightwidget.sources.base import torch_dtype
 from weightwidget.summary.blocks import Blocks
 from weightwidget.summary.cancel import Cancelled
-from weightwidget.summary.moments import Moments
-from weightwidget.summary.pooling import Pool, compact
-from weightwidget.summary.sketch import Sketch
+from weightwidget.summary.parts import Part, Plan, take_codes
+from weightwidget.summary.pooling import Pool
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 Array = npt.NDArray[Any]
-
-Place: TypeAlias = tuple[torch.Tensor, int, int]
-"""A block with its first row and column."""
+Floats = npt.NDArray[np.float64]
 
 BARE = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 """Types in which torch finds minimum and maximum on every device."""
 
 
-@dataclass
-class Measured:
-    """What a pass over a tensor finds.
-
-    Attributes
-    ----------
-    nan, posinf, neginf, zeros
-        Counts.
-    low, high
-        Smallest and largest finite weight; NaN if there is none.
-    argmin, argmax
-        Where they first are, in row-major order; None if there are none.
-    moments, sketch
-        Of the finite weights.
-    row_norms, column_norms, thumbnail
-        See `weightwidget.summary.record.TensorSummary`.
-    """
-
-    nan: int
-    posinf: int
-    neginf: int
-    zeros: int
-    low: float
-    high: float
-    argmin: int | None
-    argmax: int | None
-    moments: Moments
-    sketch: Sketch
-    row_norms: Array | None
-    column_norms: Array | None
-    thumbnail: Array | None
-
-
 class Pass:
     """What both kinds of pass gather: extremes and their places, norms, non-finite weights, thumbnail."""
 
-    def __init__(self, blocks: Blocks, size: int, dtype: torch.dtype) -> None:
+    def __init__(self, blocks: Blocks, plan: Plan) -> None:
         self.blocks = blocks
-        self.dtype = dtype
-        self.norms = len(blocks.shape) > 1
-        # The square sums of rows and columns, of weights times `norm_scale`.
-        self.row_squares = np.zeros(blocks.rows if self.norms else 0)
-        self.column_squares = np.zeros(blocks.columns if self.norms else 0)
-        self.norm_scale = 1.0
-        self.pool = Pool(blocks.rows, blocks.columns, size)
+        self.plan = plan
+        self.dtype = torch_dtype(plan.dtype)
+        self.norms = plan.norms
+        self._box = blocks.box
+        # The square sums of rows and columns, of weights times the grid's scale.
+        self.row_squares = np.zeros(self._box.height if self.norms else 0)
+        self.column_squares = np.zeros(self._box.width if self.norms else 0)
+        self.pool = Pool(blocks.rows, blocks.columns, plan.thumbnail)
         self.nan = self.posinf = self.neginf = 0
         self.low, self.high = math.inf, -math.inf
-        self._low_blocks: list[Place] = []
-        self._high_blocks: list[Place] = []
-        self.n = 0
+        self.argmin = self.argmax = -1
         self._buffers: dict[str, torch.Tensor] = {}
         self._scratch: dict[tuple[str, torch.Size], tuple[torch.Tensor, torch.Tensor]] = {}
 
     def run(self, cancelled: Callable[[], bool], advance: Callable[[int], None]) -> Self:
-        """Go through all blocks; see `weightwidget.summary.streaming.stream`."""
+        """Go through all blocks; see `weightwidget.summary.streaming.measure`."""
         # Sums beyond float64 are found and mended afterwards.
         with np.errstate(over="ignore", invalid="ignore"):
             for block, top, left in self.blocks:
@@ -114,7 +77,7 @@ class Pass:
         Parameters
         ----------
         source
-            The block as it is stored, to be looked at again at the end.
+            The block as it is stored.
         plain
             The same in a type that has a minimum everywhere.
         top, left
@@ -134,29 +97,19 @@ class Pass:
             self._remember(smallest, largest, source, top, left)
         return smallest, largest
 
-    def _remember(self, low: float, high: float, source: torch.Tensor, top: int, left: int) -> None:
-        at = (source, top, left)
-        # Where an extreme lies is looked up once, at the end.
-        if low < self.low:
-            self.low, self._low_blocks = low, [at]
-        elif low == self.low and self._beside(self._low_blocks, at):
-            self._low_blocks.append(at)
-        if high > self.high:
-            self.high, self._high_blocks = high, [at]
-        elif high == self.high and self._beside(self._high_blocks, at):
-            self._high_blocks.append(at)
+    def _remember(self, low: float, high: float, block: torch.Tensor, top: int, left: int) -> None:
+        # Of equal elements the first counts, which a block to the right may have in a row further up.
+        if low < self.low or (low == self.low and top * self.blocks.columns < self.argmin):
+            at = self._position(block, low, top, left)
+            self.argmin = at if low < self.low else min(at, self.argmin)
+            self.low = low
+        if high > self.high or (high == self.high and top * self.blocks.columns < self.argmax):
+            at = self._position(block, high, top, left)
+            self.argmax = at if high > self.high else min(at, self.argmax)
+            self.high = high
 
-    @staticmethod
-    def _beside(known: list[Place], at: Place) -> bool:
-        """Whether a block shares rows with known ones: then it may hold the first of equal elements."""
-        return bool(known) and known[0][1] == at[1] and at[0].shape[0] > 1
-
-    def _first(self, places: list[Place], value: float) -> int | None:
-        return min((self.position(at, value) for at in places), default=None)
-
-    def position(self, at: Place, value: float) -> int:
+    def _position(self, block: torch.Tensor, value: float, top: int, left: int) -> int:
         """Flat position of the first element of a block that has a value."""
-        block, top, left = at
         row, column = divmod(int((block.to(torch.float64) == value).reshape(-1).nonzero()[0]), block.shape[1])
         return (top + row) * self.blocks.columns + left + column
 
@@ -186,37 +139,45 @@ class Pass:
             return float(squares.sum())
         rows = small_array(squares.sum(1))
         height, width = squares.shape
-        self.row_squares[top : top + height] += rows
-        self.column_squares[left : left + width] += small_array(squares.sum(0))
+        self.rows_at(top, height)[:] += rows
+        self.columns_at(left, width)[:] += small_array(squares.sum(0))
         return float(rows.sum())
 
-    def measured(self) -> Measured:
+    def rows_at(self, top: int, height: int) -> Floats:
+        """Square sums of some rows, to be added to."""
+        return self.row_squares[top - self._box.top :][:height]
+
+    def columns_at(self, left: int, width: int) -> Floats:
+        """Square sums of some columns, to be added to."""
+        return self.column_squares[left - self._box.left :][:width]
+
+    def part(self) -> Part:
         """Give what all blocks together come to."""
         raise NotImplementedError
 
-    def _measured(self, zeros: int, moments: Moments, sketch: Sketch) -> Measured:
-        found = self.low <= self.high
-        if found and self.low == self.high:
-            moments = Moments.of_value(self.low, moments.n)
-        rows = columns = None
-        if self.norms:
-            rows, columns = (
-                compact(np.sqrt(squares) / self.norm_scale) for squares in (self.row_squares, self.column_squares)
-            )
-        return Measured(
-            self.nan,
-            self.posinf,
-            self.neginf,
-            zeros,
-            self.low if found else math.nan,
-            self.high if found else math.nan,
-            self._first(self._low_blocks, self.low),
-            self._first(self._high_blocks, self.high),
-            moments,
-            sketch,
-            rows,
-            columns,
-            self.pool.picture(),
+    def _part(
+        self, table: torch.Tensor, zeros: int = 0, sums: tuple[float, float, float, float] = (0.0,) * 4, l1: float = 0.0
+    ) -> Part:
+        codes, counts = take_codes(table.cpu().numpy(), self.plan.dtype)
+        return Part(
+            box=self._box,
+            finite=int(counts.sum()),
+            nan=self.nan,
+            posinf=self.posinf,
+            neginf=self.neginf,
+            zeros=zeros,
+            low=self.low,
+            high=self.high,
+            argmin=self.argmin,
+            argmax=self.argmax,
+            sums=sums,
+            l1=l1,
+            codes=codes,
+            counts=counts,
+            row_squares=self.row_squares,
+            column_squares=self.column_squares,
+            lows=self.pool.low,
+            highs=self.pool.high,
         )
 
 

@@ -47,8 +47,8 @@ class Pool:
         self._rows = cell_starts(self.height, rows).tolist()
         self._columns = cell_starts(self.width, columns)
         self._spans: dict[tuple[int, int], tuple[int, int, npt.NDArray[np.int64]]] = {}
-        self._low = np.full((self.height, self.width), np.inf)
-        self._high = np.full((self.height, self.width), -np.inf)
+        self.low = np.full((self.height, self.width), np.inf)
+        self.high = np.full((self.height, self.width), -np.inf)
 
     def row_cuts(self, top: int, height: int) -> list[tuple[int, int]]:
         """Cut a block's rows where cells end: (first, end) within the block."""
@@ -75,7 +75,7 @@ class Pool:
         if len(starts) < low.shape[1]:
             low = np.minimum.reduceat(low, starts, 1)
             high = np.maximum.reduceat(high, starts, 1)
-        lows, highs = self._low[row : row + len(low), first:end], self._high[row : row + len(low), first:end]
+        lows, highs = self.low[row : row + len(low), first:end], self.high[row : row + len(low), first:end]
         np.minimum(lows, low, out=lows)
         np.maximum(highs, high, out=highs)
         return float(low.min()), float(high.max())
@@ -90,12 +90,6 @@ class Pool:
             if len(self._spans) < 64:  # bands of rows have the same blocks; those of a long vector never come again
                 self._spans[left, width] = span
         return span
-
-    def picture(self) -> Array | None:
-        """Give the element of largest magnitude of each cell, with its sign; None if there are no cells."""
-        if self._low.size == 0:
-            return None
-        return compact(np.where(-self._low > self._high, self._low, self._high))
 
 
 def pool(matrix: Array, size: int) -> Array | None:

@@ -26,14 +26,14 @@ BIN_WIDTH = 2.0**-7
 """Width of a bin relative to its distance from the shift."""
 
 _NARROW_LIMIT = 65536
-_ASCENDING = np.concatenate([np.arange(0xFFFF, 0x7FFF, -1), np.arange(0x8000)]).astype(np.uint16)
+ASCENDING = np.concatenate([np.arange(0xFFFF, 0x7FFF, -1), np.arange(0x8000)]).astype(np.uint16)
 """The bins by the value that they hold, from minus to plus infinity."""
 
 _PLUS_ZERO = 0x8000
 """Place of the bin at the shift among the ascending ones; before it is its twin, of negative zeros."""
 
 _RANK = np.empty(65536, np.uint16)
-_RANK[_ASCENDING] = np.arange(65536)
+_RANK[ASCENDING] = np.arange(65536)
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,14 +253,33 @@ class Sketch:
         low, high
             Smallest and largest weight.
         """
-        ordered = table[_ASCENDING]
-        ordered[_PLUS_ZERO] += ordered[_PLUS_ZERO - 1]  # one zero, whatever its sign
-        ordered[_PLUS_ZERO - 1] = 0
+        ordered = table[ASCENDING]
         present = np.flatnonzero(ordered)
-        if len(present) == 0:
+        return cls.of_codes(ASCENDING[present], ordered[present], shift, scale, low, high)
+
+    @classmethod
+    def of_codes(cls, codes: Array, counts: Array, shift: float, scale: float, low: float, high: float) -> Sketch:
+        """Sketch of binned weights, of the bins that occur.
+
+        Parameters
+        ----------
+        codes
+            uint16, ascending in value.
+        counts
+            How many weights there are in each.
+        shift, scale, low, high
+            See `of_bins`.
+        """
+        if len(codes) == 0:
             return cls()
-        part = Component(False, shift, scale, False, _ASCENDING[present], _compact(ordered[present]))
-        return cls((part,), low + 0.0, high + 0.0)
+        place = int(np.searchsorted(_RANK[codes], _PLUS_ZERO - 1))
+        if place < len(codes) and codes[place] == 0x8000:  # one zero, whatever its sign
+            codes, counts = codes.copy(), counts.copy()
+            codes[place] = 0
+            if place + 1 < len(codes) and codes[place + 1] == 0:
+                counts[place] += counts[place + 1]
+                codes, counts = np.delete(codes, place + 1), np.delete(counts, place + 1)
+        return cls((Component(False, shift, scale, False, codes, _compact(counts)),), low + 0.0, high + 0.0)
 
     @property
     def n(self) -> int:
@@ -376,7 +395,7 @@ def _merge_bins(parts: Sequence[Component]) -> Component:
     starts = np.flatnonzero(np.concatenate([[True], rank[1:] != rank[:-1]]))
     totals = np.add.reduceat(counts, starts)
     first = parts[0]
-    return Component(False, first.shift, first.scale, False, _ASCENDING[rank[starts]], _compact(totals))
+    return Component(False, first.shift, first.scale, False, ASCENDING[rank[starts]], _compact(totals))
 
 
 def _compact(counts: Array) -> Array:

@@ -9,11 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from weightwidget.summary.blocks import matrix_shape
 from weightwidget.summary.moments import Moments
+from weightwidget.summary.parts import Measured, matrix_shape
 from weightwidget.summary.pooling import compact, pool
 from weightwidget.summary.sketch import Sketch
-from weightwidget.summary.streaming import Measured
 
 Array = npt.NDArray[Any]
 

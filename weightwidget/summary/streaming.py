@@ -1,4 +1,4 @@
-"""The kernel proper: one pass over a tensor's blocks, everything taken from each while it is in cache."""
+"""The pass over a tensor or a part of it: every element is looked at once, while it is in a core's cache."""
 
 from __future__ import annotations
 
@@ -7,24 +7,49 @@ from dataclasses import replace
 
 import torch
 
+from weightwidget.sources.base import TensorRef
+from weightwidget.summary import fused
 from weightwidget.summary.blocks import Blocks
-from weightwidget.summary.cancel import Cancelled
 from weightwidget.summary.counted import CountedPass
-from weightwidget.summary.passes import Measured
-from weightwidget.summary.summed import Grid, SummedPass
+from weightwidget.summary.parts import Box, Gathering, Measured, Part, Plan, cut, finish, sketch_of
+from weightwidget.summary.summed import SummedPass, better_grid, grid_from_pilot, reach
 
-__all__ = ["Cancelled", "Measured", "stream"]
+Cancelled = Callable[[], bool]
+Advance = Callable[[int], None]
 
 
-def stream(blocks: Blocks, size: int, cancelled: Callable[[], bool], advance: Callable[[int], None]) -> Measured:
-    """Measure a tensor in one pass.
+def plan_of(ref: TensorRef, thumbnail: int, whole: torch.Tensor | None = None) -> Plan:
+    """Look at a few thousand of a tensor's values, and fix what those who measure its parts must agree on.
 
     Parameters
     ----------
-    blocks
+    ref
         The tensor.
-    size
-        Side of the thumbnail.
+    thumbnail
+        Largest side of its picture, in cells.
+    whole
+        All of it, if reading that copies nothing.
+    """
+    plan = Plan(ref.shape, ref.dtype, thumbnail)
+    if plan.counted or ref.numel == 0:
+        return plan
+    pilot = Blocks(ref, whole).pilot().to(torch.float64).numpy()
+    return replace(plan, grid=grid_from_pilot(pilot))
+
+
+def measure(
+    ref: TensorRef, plan: Plan, box: Box, whole: torch.Tensor | None, cancelled: Cancelled, advance: Advance
+) -> Part:
+    """Measure a box of a tensor in one pass.
+
+    Parameters
+    ----------
+    ref, plan
+        The tensor.
+    box
+        Whole rows of its default matrix, or a part of one.
+    whole
+        All of the tensor, if reading that copies nothing.
     cancelled
         Asked before every block.
     advance
@@ -35,17 +60,56 @@ def stream(blocks: Blocks, size: int, cancelled: Callable[[], bool], advance: Ca
     Cancelled
         If `cancelled` said yes.
     """
-    pilot = blocks.pilot()
-    if pilot.dtype.itemsize <= 2:
-        return CountedPass(blocks, size, pilot.dtype).run(cancelled, advance).measured()
-    values = pilot.to(torch.float64).numpy()
-    grid = Grid.from_pilot(values)
-    done = SummedPass(blocks, size, pilot.dtype, grid).run(cancelled, advance)
-    better = done.better_grid()
-    if better is None:
-        return done.measured()
-    # The sample misled: a freak of a tensor, which is worth a second pass.
-    again = SummedPass(blocks, size, pilot.dtype, better).run(cancelled, lambda _: None)
-    found = again.measured()
-    # With an outlier beyond float32, the first grid still suits all others.
-    return replace(found, sketch=done.sketch()) if done.reach * done.grid.scale > 1e38 else found
+    if fused.is_ready(plan) and (whole is None or whole.device.type == "cpu"):
+        blocks = Blocks(ref, whole, fused.block_size(whole, plan), box, whole_rows=True)
+        return fused.run(blocks, plan, cancelled, advance)
+    run = CountedPass if plan.counted else SummedPass
+    return run(Blocks(ref, whole, box=box), plan).run(cancelled, advance).part()
+
+
+class Rounds:
+    """The parts of one tensor, until they are all there, and once more if the sample of its values had misled.
+
+    Parameters
+    ----------
+    plan
+        The tensor.
+    elements
+        About how many of them a part has.
+    """
+
+    def __init__(self, plan: Plan, elements: int) -> None:
+        self.plan = plan
+        self.boxes = list(cut(plan.shape, elements))
+        self._gathering = Gathering(plan, self.boxes)
+        self._first: tuple[Plan, Part] | None = None
+
+    def add(self, part: Part) -> Measured | None:
+        """Take a part of this round; gives the result with the last one.
+
+        If that gives None, `plan` may have changed: then all boxes are to be measured again by the new one.
+        """
+        self._gathering.add(part)
+        return self.result() if self._gathering.complete else None
+
+    @property
+    def complete(self) -> bool:
+        """Whether all parts of this round are in."""
+        return self._gathering.complete
+
+    def result(self) -> Measured | None:
+        """The statistics of all, or None if there must be another round."""
+        plan, part = self.plan, self._gathering.whole
+        if self._first is not None:
+            first_plan, first = self._first
+            # With an outlier beyond float32, the first grid still suits all others.
+            kept = reach(first_plan, first) * first_plan.grid.scale > 1e38
+            return finish(plan, part, sketch_of(first_plan, first) if kept else None)
+        better = None if plan.counted else better_grid(plan, part)
+        if better is None:
+            return finish(plan, part)
+        # The sample misled: a freak of a tensor, which is worth a second pass.
+        self._first = plan, part
+        self.plan = replace(plan, grid=better)
+        self._gathering = Gathering(self.plan, self.boxes)
+        return None

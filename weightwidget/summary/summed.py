@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +10,8 @@ import torch
 
 from weightwidget.summary.blocks import Blocks
 from weightwidget.summary.moments import Moments, scale_for
-from weightwidget.summary.passes import BARE, Measured, Pass, count_codes, small_array, zeros
-from weightwidget.summary.sketch import Sketch
+from weightwidget.summary.parts import Grid, Part, Plan, moments_of
+from weightwidget.summary.passes import BARE, Pass, count_codes, small_array, zeros
 
 Floats = npt.NDArray[np.float64]
 
@@ -25,36 +24,57 @@ _ROOM = 110
 float64 nor the bins float32. Upwards there is twice the room, as only outliers come there."""
 
 
-@dataclass(frozen=True)
-class Grid:
-    """Shift and power-of-two scale for the sums and the sketch."""
+def grid_from_pilot(values: Floats) -> Grid:
+    """Choose a grid from some values, in any order. The shift is one of them, so that subtracting it is exact."""
+    values = np.sort(values[np.isfinite(values)])
+    if len(values) == 0:
+        return Grid()
+    moments = Moments.from_values(values)
+    shift = 0.0
+    if abs(moments.mean) > 2 * moments.std:
+        shift = float(values[np.abs(values - moments.mean).argmin()])
+    away = np.abs(values - shift)
+    away = away[away > 0]
+    # What is typical decides, not the largest: float32 has room for outliers, but little below 1e-38.
+    return Grid(shift, scale_for(float(np.median(away))) if len(away) else 1.0)
 
-    shift: float = 0.0
-    scale: float = 1.0
 
-    @classmethod
-    def from_pilot(cls, values: Floats) -> Grid:
-        """Choose from some values. The shift is one of them, so that subtracting it is exact."""
-        values = values[np.isfinite(values)]
-        if len(values) == 0:
-            return cls()
-        moments = Moments.from_values(values)
-        shift = 0.0
-        if abs(moments.mean) > 2 * moments.std:
-            shift = float(values[np.abs(values - moments.mean).argmin()])
-        away = np.abs(values - shift)
-        away = away[away > 0]
-        # What is typical decides, not the largest: float32 has room for outliers, but little below 1e-38.
-        return cls(shift, scale_for(float(np.median(away))) if len(away) else 1.0)
+def better_grid(plan: Plan, part: Part) -> Grid | None:
+    """Choose a grid for another pass, if that of the plan was no good for the weights that came.
+
+    Parameters
+    ----------
+    plan
+        The tensor; its type is not one whose patterns are counted.
+    part
+        All of it.
+    """
+    grid = plan.grid
+    if not part.low < part.high:
+        return None
+    moments = moments_of(plan, part)
+    if not -_ROOM < math.log2(reach(plan, part)) + math.log2(grid.scale) < 2 * _ROOM:
+        return Grid(0.0, scale_for(max(abs(part.low), abs(part.high))))
+    if abs(moments.mean - grid.shift) <= _FAR * moments.std:
+        return None
+    shift = moments.mean if abs(moments.mean) > 2 * moments.std else 0.0
+    if plan.dtype == "float32":
+        shift = float(np.float32(shift))
+    better = Grid(shift, scale_for(moments.std))
+    return None if better == grid else better
+
+
+def reach(plan: Plan, part: Part) -> float:
+    """Largest distance of a weight from the shift."""
+    return max(abs(part.high - plan.grid.shift), abs(part.low - plan.grid.shift))
 
 
 class SummedPass(Pass):
     """For wider types: power sums in float64 around a shift, and counts of the upper 16 bits."""
 
-    def __init__(self, blocks: Blocks, size: int, dtype: torch.dtype, grid: Grid) -> None:
-        super().__init__(blocks, size, dtype)
-        self.grid = grid
-        self.norm_scale = grid.scale
+    def __init__(self, blocks: Blocks, plan: Plan) -> None:
+        super().__init__(blocks, plan)
+        self.grid = plan.grid
         self.table = zeros(65536, blocks)
         self._one = torch.ones(1, dtype=self.table.dtype, device=blocks.device)
         self.sums = (0.0, 0.0, 0.0, 0.0)
@@ -63,7 +83,7 @@ class SummedPass(Pass):
         at_shift = self.table[::0x8000]  # the bins of both zeros
         self._at_shift = at_shift.numpy() if at_shift.is_cpu else at_shift
         self._seen_at_shift = 0
-        self._direct = dtype == torch.float32 and grid == Grid()
+        self._direct = self.dtype == torch.float32 and self.grid == Grid()
 
     def add(self, block: torch.Tensor, top: int, left: int) -> None:
         """See `Pass.add`."""
@@ -126,14 +146,13 @@ class SummedPass(Pass):
             height, width = d.shape
             rows = small_array(d.sum(1))
             s1 = float(rows.sum())
-            self.row_squares[top : top + height] += 2 * shift * rows + width * shift * shift
+            self.rows_at(top, height)[:] += 2 * shift * rows + width * shift * shift
             columns = 2 * shift * small_array(d.sum(0)) + height * shift * shift
-            self.column_squares[left : left + width] += columns
+            self.columns_at(left, width)[:] += columns
         else:
             s1 = float(d.sum())
         s2 = self.add_squares(squares, top, left)
         self._add_powers(s1, s2, _dot(flat_squares, d.view(-1)), _dot(flat_squares, flat_squares))
-        self.n += d.numel()
 
     def _add_powers(self, *sums: float) -> None:
         a, b, c, e = self.sums
@@ -149,41 +168,12 @@ class SummedPass(Pass):
         self._shift(d)
         self._count(d.float() if self._direct else d)
         self._add_powers(*(float(d.pow(power).sum()) for power in (1, 2, 3, 4)))
-        self.n += d.numel()
         if self.norms:
             self.add_squares(x.masked_fill_(~finite, 0.0).mul_(self.grid.scale).square_(), top, left)
 
-    def better_grid(self) -> Grid | None:
-        """Choose a grid for another pass, if this one's was no good for the weights that came."""
-        if not self.low < self.high:
-            return None
-        moments = self._moments()
-        if not -_ROOM < math.log2(self.reach) + math.log2(self.grid.scale) < 2 * _ROOM:
-            return Grid(0.0, scale_for(max(abs(self.low), abs(self.high))))
-        if abs(moments.mean - self.grid.shift) <= _FAR * moments.std:
-            return None
-        shift = moments.mean if abs(moments.mean) > 2 * moments.std else 0.0
-        if self.dtype == torch.float32:
-            shift = float(np.float32(shift))
-        better = Grid(shift, scale_for(moments.std))
-        return None if better == self.grid else better
-
-    @property
-    def reach(self) -> float:
-        """Largest distance of a weight from the shift."""
-        return max(abs(self.high - self.grid.shift), abs(self.low - self.grid.shift))
-
-    def _moments(self) -> Moments:
-        return Moments.from_sums(self.n, self.sums, self.l1, self.grid.shift, self.grid.scale)
-
-    def sketch(self) -> Sketch:
-        """Sketch of what came so far."""
-        table = self.table.cpu().numpy()
-        return Sketch.of_bins(table, self.grid.shift, self.grid.scale, self.low, self.high)
-
-    def measured(self) -> Measured:
-        """See `Pass.measured`."""
-        return self._measured(self.zeros, self._moments(), self.sketch())
+    def part(self) -> Part:
+        """See `Pass.part`."""
+        return self._part(self.table, self.zeros, self.sums, self.l1)
 
 
 def _sum_of_sums(values: torch.Tensor, flat: torch.Tensor) -> float:

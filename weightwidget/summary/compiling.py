@@ -1,0 +1,98 @@
+"""Compiled kernels: made ready in the background, so that nothing ever waits for the compiler."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from types import ModuleType
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+SWITCH = "WEIGHTWIDGET_NO_NUMBA"
+"""Environment variable that, set to anything but ``0``, keeps kernels from being compiled and used."""
+
+Kernel = Callable[..., Any]
+
+
+class Kernels:
+    """The kernels of a module, each compiled when somebody first wants it.
+
+    The compiler takes seconds the first time and keeps its work on disk; without Numba nothing comes of it, and what
+    works without goes on. Safe to use from several threads.
+
+    Parameters
+    ----------
+    module
+        Full name of a module with ``SIGNATURES``: functions of Numba and the types of their arguments, by name. It is
+        imported in the background, too.
+    """
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+        self._lock = threading.Lock()
+        self._asked: set[str] = set()
+        self._waiting: deque[str] = deque()
+        self._thread: threading.Thread | None = None
+        self._ready: dict[str, Kernel] = {}
+
+    def get(self, name: str) -> Kernel | None:
+        """A kernel if it is ready, else None."""
+        return self._ready.get(name) if allowed() else None
+
+    def want(self, names: Iterable[str]) -> None:
+        """Have kernels compiled in a thread, in this order."""
+        if not allowed():
+            return
+        with self._lock:
+            new = [name for name in dict.fromkeys(names) if name not in self._asked]
+            self._asked.update(new)
+            self._waiting.extend(new)
+            if self._waiting and self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="weightwidget-compile", daemon=True)
+                self._thread.start()
+
+    def load(self, names: Iterable[str]) -> bool:
+        """Have kernels compiled and wait for them; tell whether they are ready."""
+        names = list(names)
+        self.want(names)
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+        return all(self.get(name) is not None for name in names)
+
+    def _work(self) -> None:
+        module = self._imported()
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._thread = None
+                    return
+                name = self._waiting.popleft()
+            if module is None:
+                continue
+            try:
+                function, signature = module.SIGNATURES[name]
+                function.compile(signature)
+                # Called as such, for the dispatcher would compile anew for types that differ in trifles.
+                self._ready[name] = function.overloads[signature].entry_point
+            except Exception:  # a compiler that fails on some machine must not take the other kernels along
+                log.warning("the kernel %r cannot be compiled; a slower one does its work", name, exc_info=True)
+
+    def _imported(self) -> ModuleType | None:
+        try:
+            return importlib.import_module(self._module)
+        except ImportError as error:
+            log.debug("%s is not compiled: %s", self._module, error)
+        except Exception:
+            log.warning("%s cannot be compiled; slower kernels do its work", self._module, exc_info=True)
+        return None
+
+
+def allowed() -> bool:
+    """Whether compiled kernels may be used at all."""
+    return os.environ.get(SWITCH, "0") in ("", "0")

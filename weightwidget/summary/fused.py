@@ -1,0 +1,149 @@
+"""The pass by compiled kernels: everything that is gathered of a block in one go."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from weightwidget.sources.base import torch_dtype
+from weightwidget.summary.blocks import Blocks
+from weightwidget.summary.cancel import Cancelled
+from weightwidget.summary.compiling import Kernels
+from weightwidget.summary.parts import Grid, Part, Plan, cells_of, finite_codes, pattern_values
+
+KERNELS = Kernels("weightwidget.summary.compiled")
+
+FUSED_BLOCK = 1 << 20
+"""Elements that a kernel takes at once: a millisecond at most, after which somebody may cancel."""
+
+_COPIED_BLOCK = 1 << 16
+"""The same where a block must be copied or converted before, which is to stay in the cache."""
+
+_TAKE = "counts"
+
+
+class _Scratch(threading.local):
+    """What a thread's kernels write to, made once. The tables are all zero between two passes."""
+
+    def __init__(self) -> None:
+        self.tables = np.zeros((2, 65536), np.uint32)
+        self.codes = np.empty(65536, np.uint16)
+        self.counts = np.empty(65536, np.int64)
+        self.rest = np.empty(24576)
+
+
+_scratch = _Scratch()
+
+
+def kernel_name(plan: Plan) -> str:
+    """Name of the kernel for a tensor."""
+    if plan.dtype == "float32":
+        return "float32" if plan.grid == Grid() else "moved float32"
+    if not plan.counted:
+        return "float64"
+    if plan.dtype == "bfloat16":
+        return "bfloat16"
+    return "16 bits" if torch_dtype(plan.dtype).itemsize == 2 else "8 bits"
+
+
+def want(plans: Iterable[Plan]) -> None:
+    """Have the kernels for some tensors compiled in the background."""
+    KERNELS.want([_TAKE, *(kernel_name(plan) for plan in plans)])
+
+
+def is_ready(plan: Plan) -> bool:
+    """Whether the kernel for a tensor can be called."""
+    return KERNELS.get(kernel_name(plan)) is not None and KERNELS.get(_TAKE) is not None
+
+
+def run(blocks: Blocks, plan: Plan, cancelled: Callable[[], bool], advance: Callable[[int], None]) -> Part:
+    """Measure a box of a tensor on the CPU; see `weightwidget.summary.streaming.measure`.
+
+    `is_ready` must have said yes.
+    """
+    kernel, take = KERNELS.get(kernel_name(plan)), KERNELS.get(_TAKE)
+    assert kernel is not None, "asked for before it was ready"
+    assert take is not None, "asked for before it was ready"
+    box, columns = blocks.box, blocks.columns
+    cell_rows, cell_columns = cells_of(plan)
+    cells = len(cell_rows) - 1, len(cell_columns) - 1
+    lows, highs = np.full(cells, np.inf), np.full(cells, -np.inf)
+    rows2, columns2 = np.zeros(box.height), np.zeros(box.width)
+    totals = np.array([0.0, 0.0, 0.0, 0.0, 0.0, np.inf, -np.inf])
+    counts = np.array([0, 0, 0, 0, -1, -1, 0])
+    tables = _scratch.tables
+    given: tuple[Any, ...] = ()
+    moved: tuple[Any, ...] = (plan.grid.shift, plan.grid.scale)
+    if kernel_name(plan) in ("float32", "bfloat16"):
+        moved = (None, None)
+    elif plan.counted:
+        given, moved = (_meaning(plan.dtype),), ()
+    try:
+        for block, top, left in blocks:
+            if cancelled():
+                raise Cancelled
+            height, width = block.shape
+            rows, cols = rows2[top - box.top :][:height], columns2[left - box.left :][:width]
+            kernel(
+                *(_as_array(block, plan), *given, top, left, columns, *moved, tables, rows, cols),
+                *(cell_rows, cell_columns, lows, highs, totals, counts, _scratch.rest),
+            )
+            advance(block.numel())
+    except BaseException:
+        tables[:] = 0
+        raise
+    found = take(tables, finite_codes(plan.dtype), _scratch.codes, _scratch.counts)
+    if counts[1] or counts[2] or counts[3]:
+        tables[:] = 0  # what is not finite has codes that nobody asks for
+    zeros, nan, posinf, neginf, argmin, argmax, finite = (int(n) for n in counts)
+    s1, s2, s3, s4, l1, low, high = (float(total) for total in totals)
+    return Part(
+        box=box,
+        finite=finite,
+        nan=nan,
+        posinf=posinf,
+        neginf=neginf,
+        zeros=zeros,
+        low=low,
+        high=high,
+        argmin=argmin,
+        argmax=argmax,
+        sums=(s1, s2, s3, s4),
+        l1=l1,
+        codes=_scratch.codes[:found].copy(),
+        counts=_scratch.counts[:found].copy(),
+        row_squares=rows2 if plan.norms else np.zeros(0),
+        column_squares=columns2 if plan.norms else np.zeros(0),
+        lows=lows,
+        highs=highs,
+    )
+
+
+def block_size(whole: torch.Tensor | None, plan: Plan) -> int:
+    """Elements of the blocks to be given to `run`."""
+    stored = plan.counted or plan.dtype in ("float32", "float64")
+    copies = whole is not None and not (whole.ndim == 0 or whole.stride(-1) == 1)
+    return FUSED_BLOCK if stored and not copies else _COPIED_BLOCK
+
+
+def _as_array(block: torch.Tensor, plan: Plan) -> npt.NDArray[Any]:
+    if plan.counted:
+        return np.asarray(_contiguous(block).view(torch.uint16 if block.itemsize == 2 else torch.uint8).numpy())
+    return np.asarray(_contiguous(block if block.dtype == torch.float32 else block.to(torch.float64)).numpy())
+
+
+def _contiguous(block: torch.Tensor) -> torch.Tensor:
+    """The block itself if its rows have no gaps."""
+    return block if block.stride(1) == 1 or math.prod(block.shape) == 1 else block.contiguous()
+
+
+@cache
+def _meaning(dtype: str) -> npt.NDArray[np.float32]:
+    return pattern_values(dtype).astype(np.float32)
