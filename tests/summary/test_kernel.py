@@ -67,7 +67,8 @@ def measured(ref, whole=None, size=None, thumbnail=64, piece=1 << 40) -> Measure
             else:
                 kind = CountedPass if rounds.plan.counted else SummedPass
                 part = kind(blocks, rounds.plan).run(lambda: False, lambda n: None).part()
-            found = rounds.add(part)
+            rounds.add(part)
+        found = rounds.result()
         if found is not None:
             return found
 

@@ -127,7 +127,7 @@ class Blocks:
         with reader.stream(first, box.size) as fill:
             for start, count, _ in runs((self.rows, self.columns), first, first + box.size, STREAMED // size):
                 part = memory[: count * size]
-                fill(memoryview(part))
+                fill(part.data)
                 row, column = divmod(start, self.columns)
                 values = torch.from_numpy(part).view(self._dtype).view(-1, min(self.columns, count))
                 yield from self._tiles(values, row, column)

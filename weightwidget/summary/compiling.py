@@ -44,6 +44,11 @@ class Kernels:
         """A kernel if it is ready, else None."""
         return self._ready.get(name) if allowed() else None
 
+    @property
+    def in_use(self) -> bool:
+        """Whether any kernel was ever wanted, and may be used."""
+        return bool(self._asked) and allowed()
+
     def want(self, names: Iterable[str]) -> None:
         """Have kernels compiled in a thread, in this order."""
         if not allowed():

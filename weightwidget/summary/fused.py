@@ -53,14 +53,26 @@ def kernel_name(plan: Plan) -> str:
     return "16 bits" if torch_dtype(plan.dtype).itemsize == 2 else "8 bits"
 
 
-def want(plans: Iterable[Plan]) -> None:
-    """Have the kernels for some tensors compiled in the background."""
-    KERNELS.want([_TAKE, *(kernel_name(plan) for plan in plans)])
+def want_types(dtypes: Iterable[str]) -> None:
+    """Have the kernels for tensors of some types compiled in the background."""
+    types = dict.fromkeys(dtypes)
+    KERNELS.want([_TAKE, *(kernel_name(Plan((), dtype, 0)) for dtype in types if is_known(dtype))])
+
+
+def is_known(dtype: str) -> bool:
+    """Whether this version of torch has a type, and there is a kernel for it."""
+    kind = getattr(torch, dtype, None)
+    return isinstance(kind, torch.dtype) and not kind.is_complex and "int4" not in dtype
 
 
 def is_ready(plan: Plan) -> bool:
-    """Whether the kernel for a tensor can be called."""
-    return KERNELS.get(kernel_name(plan)) is not None and KERNELS.get(_TAKE) is not None
+    """Whether the kernel for a tensor can be called. Where kernels are in use, one that is missing is ordered."""
+    name = kernel_name(plan)
+    if KERNELS.get(name) is not None and KERNELS.get(_TAKE) is not None:
+        return True
+    if KERNELS.in_use:
+        KERNELS.want([name])
+    return False
 
 
 def run(blocks: Blocks, plan: Plan, cancelled: Callable[[], bool], advance: Callable[[int], None]) -> Part:

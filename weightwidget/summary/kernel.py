@@ -82,11 +82,15 @@ def summarize_tensor(
     if cancelled is not None and cancelled():
         raise Cancelled
     work = Work(ref, kind, thumbnail)
-    while work.record is None:
-        # Worth a thread's start only where there are blocks enough.
-        with one_thread() if ref.numel > 4 * BLOCK else nullcontext():
-            for box in work.boxes:
-                work.take(work.measure(box, cancelled or _never, advance or _ignore))
+    boxes = work.boxes
+    # Worth a thread's start only where there are blocks enough.
+    with one_thread() if ref.numel > 4 * BLOCK else nullcontext():
+        while boxes:
+            again: list[Box] = []
+            for box in boxes:
+                again = work.take(work.measure(box, cancelled or _never, advance or _ignore))
+            boxes = again
+    assert work.record is not None, "all boxes were measured"
     return work.record
 
 
@@ -105,12 +109,13 @@ class Work:
     record
         The result, once it is there.
     boxes
-        What is to be measured. If `record` is None when all of it was taken, it is to be measured once more.
+        What is to be measured.
     """
 
-    def __init__(self, ref: TensorRef, kind: str = "", thumbnail: int = 64, piece: int = PIECE) -> None:
+    def __init__(self, ref: TensorRef, kind: str = "", thumbnail: int = 64, piece: int | None = None) -> None:
         self.ref, self._kind = ref, kind
         self.record: TensorSummary | None = None
+        self.boxes: list[Box] = []
         self._whole: torch.Tensor | None = None
         reason = _unsuitable(ref)
         if reason:
@@ -124,12 +129,11 @@ class Work:
         elif small and self._whole is not None:
             self.record = self._finished(measure_small(self._whole, thumbnail))
         else:
-            self._rounds = Rounds(plan_of(ref, thumbnail, self._whole), piece // torch_dtype(ref.dtype).itemsize)
-
-    @property
-    def boxes(self) -> list[Box]:
-        """The boxes of a round."""
-        return [] if self.record is not None else self._rounds.boxes
+            self._rounds = Rounds(
+                plan_of(ref, thumbnail, self._whole), (piece or PIECE) // torch_dtype(ref.dtype).itemsize
+            )
+        if self.record is None:
+            self.boxes = self._rounds.boxes
 
     @property
     def plan(self) -> Plan:
@@ -140,12 +144,22 @@ class Work:
         """Measure a box; several threads may do so at a time."""
         return measure(self.ref, self.plan, box, self._whole, cancelled, advance)
 
-    def take(self, part: Part) -> None:
-        """Take what was measured; one thread at a time."""
-        found = self._rounds.add(part)
-        if found is not None:
-            self.record = self._finished(found)
-            self._whole = None
+    def take(self, part: Part) -> list[Box]:
+        """Take what was measured; one thread at a time.
+
+        Returns
+        -------
+        list of Box
+            What is to be measured once more; as a rule nothing.
+        """
+        if not self._rounds.add(part):
+            return []
+        found = self._rounds.result()
+        if found is None:
+            return self.boxes
+        self.record = self._finished(found)
+        self._whole = None
+        return []
 
     def _finished(self, found: Measured) -> TensorSummary:
         ref = self.ref

@@ -6,14 +6,17 @@ import logging
 import os
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Literal
 
 from weightwidget.sources.base import TensorRef, WeightSource
+from weightwidget.summary import fused
 from weightwidget.summary.cancel import Cancelled
-from weightwidget.summary.kernel import summarize_tensor, unreadable
+from weightwidget.summary.kernel import Work, unreadable
 from weightwidget.summary.model import ModelSummary
+from weightwidget.summary.parts import PIECE, Box
+from weightwidget.summary.queueing import Pace, Queue, Task
 from weightwidget.summary.record import TensorSummary, with_name
 from weightwidget.summary.threads import one_thread
 
@@ -21,8 +24,11 @@ log = logging.getLogger(__name__)
 
 Status = Literal["scanning", "ready", "cancelled", "failed"]
 
-MAX_WORKERS = 4
-"""Threads of a scan at most: more would only wait for the memory, and the user's own work needs cores too."""
+MAX_WORKERS = 16
+"""Threads of a scan at most: more would only wait for the memory."""
+
+SLOW = 0.3
+"""Seconds of scanning from which on it is worth compiling faster kernels: not for the first paint of a small model."""
 
 _REPORT_INTERVAL = 0.05
 """Seconds between calls of `on_progress`."""
@@ -42,9 +48,11 @@ class Scan:
         Called now and then with the share of the bytes that is done, 0 to 1, and once at the end. It is
         called from the scan's threads.
     workers
-        Number of threads; by default one a core, four at most.
+        Number of threads; by default one a core, `MAX_WORKERS` at most.
     thumbnail
         Largest side of the tensors' pictures.
+    known
+        Records that are taken over as they are; their tensors are not read.
     """
 
     def __init__(
@@ -53,6 +61,7 @@ class Scan:
         on_progress: Callable[[float], None] | None = None,
         workers: int | None = None,
         thumbnail: int = 64,
+        known: Mapping[str, TensorSummary] | None = None,
     ) -> None:
         self._name = source.name
         self._order = list(source.tensors)
@@ -60,21 +69,29 @@ class Scan:
         self._on_progress = on_progress
         self._thumbnail = thumbnail
         refs = source.tensors
+        self._results = {name: known[name] for name in refs if name in known} if known else {}
         self._ties: dict[str, list[TensorRef]] = {}
         self._todo: dict[str, TensorRef] = {}
         for name, ref in refs.items():
+            if name in self._results:
+                continue
             if ref.shared_with is not None and ref.shared_with in refs and ref.shared_with != name:
                 self._ties.setdefault(ref.shared_with, []).append(ref)
             else:
                 self._todo[name] = ref
+        for first in self._ties:
+            if first in self._results:
+                self._results.update(self._tied(first, self._results[first]))
+        sizes = {name: max(1, _nbytes(ref)) for name, ref in self._todo.items()}
+        self.total_bytes = sum(sizes.values())
         count = (min(os.cpu_count() or 1, MAX_WORKERS) if workers is None else workers) or 1
-        self._workers = max(1, min(count, len(self._todo)))
-        self._sizes = {name: max(1, _nbytes(ref)) for name, ref in self._todo.items()}
-        self._total = sum(self._sizes.values())
-        self._queue = deque(self._first_order())
-        self._taken: set[str] = set()
-        self._results: dict[str, TensorSummary] = {}
-        self._done = 0
+        pieces = sum(-(-size // PIECE) for size in sizes.values())
+        self._workers = max(1, min(count, pieces))
+        self._queue = Queue(self._todo, sizes, self._ties)
+        self._pace = Pace()
+        self._begun = 0.0
+        self._asked = False
+        self.done_bytes = 0
         self._running = 0
         self._reported = 0.0
         self._status: Status = "scanning"
@@ -90,6 +107,8 @@ class Scan:
                 return self
             self._started = True
             self._running = self._workers
+            self._begun = time.monotonic()
+            self._pace.see(0)
         for number in range(self._workers):
             name = f"weightwidget-scan-{number}"
             threading.Thread(target=self._work, name=name, daemon=True).start()
@@ -105,7 +124,20 @@ class Scan:
         """Share of the bytes that is done, 0 to 1."""
         if self._status == "ready":
             return 1.0
-        return min(1.0, self._done / self._total) if self._total else 0.0
+        return min(1.0, self.done_bytes / self.total_bytes) if self.total_bytes else 0.0
+
+    @property
+    def rate(self) -> float:
+        """Bytes that were summarised in a second, of late; 0 before anything is known."""
+        return self._pace.rate
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds that the rest will take at this rate; None as long as nothing tells."""
+        if self._status != "scanning":
+            return 0.0
+        rate = self.rate
+        return max(0, self.total_bytes - self.done_bytes) / rate if rate > 0 else None
 
     @property
     def results(self) -> dict[str, TensorSummary]:
@@ -119,16 +151,15 @@ class Scan:
         tensors = {name: found[name] for name in self._order if name in found}
         return ModelSummary(self._name, tensors, self._kinds)
 
-    def prioritise(self, path: str) -> None:
-        """Summarise a tensor, or all in a module, before everything that is not yet under way."""
-        with self._lock:
-            inside = f"{path}."
-            wanted = []
-            for first in self._todo:
-                names = [first, *(ref.name for ref in self._ties.get(first, ()))]
-                if first not in self._taken and any(name == path or name.startswith(inside) for name in names):
-                    wanted.append(first)
-            self._queue.extendleft(reversed(wanted))
+    def prioritise(self, *paths: str) -> None:
+        """Summarise tensors, or all in modules, before everything that is not yet under way.
+
+        Parameters
+        ----------
+        *paths
+            Names, what is wanted most first. They go before those of earlier calls.
+        """
+        self._queue.prioritise(paths)
 
     def cancel(self) -> None:
         """End the scan; what is found stays. Takes the time of one block, not of one tensor."""
@@ -137,6 +168,7 @@ class Scan:
             if not self._started:
                 self._started = True
                 self._end()
+        self._queue.close()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end, however it comes.
@@ -153,17 +185,12 @@ class Scan:
         """
         return self._ended.wait(timeout)
 
-    def _first_order(self) -> Iterable[str]:
-        """Give the model's order, but what alone would keep a thread busy for long comes first."""
-        large = self._total / (4 * self._workers)
-        return sorted(self._todo, key=lambda name: -self._sizes[name] if self._sizes[name] > large else 0)
-
     def _work(self) -> None:
         failed = False
         try:
             with one_thread(restore=False):
-                while not self._stop.is_set() and (ref := self._next()) is not None:
-                    self._keep(ref, self._summarize(ref))
+                while not self._stop.is_set() and (taken := self._queue.take()) is not None:
+                    self._do(*taken)
                     self._report()
         except Cancelled:
             pass  # what was under way is dropped; `cancel` has set the flag that ends the other threads too
@@ -179,6 +206,8 @@ class Scan:
                 last = self._running == 0
                 if last:
                     self._end()
+            if failed:
+                self._queue.close()
             if last:
                 self._tell(self.progress)
 
@@ -188,46 +217,63 @@ class Scan:
             self._status = "ready" if complete else "cancelled"
         self._ended.set()
 
-    def _next(self) -> TensorRef | None:
-        with self._lock:
-            while self._queue:
-                name = self._queue.popleft()
-                if name not in self._taken:
-                    self._taken.add(name)
-                    return self._todo[name]
-        return None
-
-    def _summarize(self, ref: TensorRef) -> TensorSummary:
-        kind = self._kinds.get(ref.module, "")
-        share = self._sizes[ref.name] / max(1, ref.numel)
-        counted = 0
-
-        def advance(elements: int) -> None:
-            nonlocal counted
-            step = min(self._sizes[ref.name] - counted, int(elements * share))
-            counted += step
-            with self._lock:
-                self._done += step
-            self._report()
-
+    def _do(self, task: Task, box: Box | None) -> None:
+        """Open a tensor, or measure a box of one. What fails ends this tensor, not the scan."""
+        ref, kind = task.ref, self._kinds.get(task.ref.module, "")
         try:
-            record = summarize_tensor(ref, kind, self._thumbnail, self._stop.is_set, advance)
+            if task.work is None:
+                task.work = Work(ref, kind, self._thumbnail)
+                boxes = task.work.boxes
+                if len(boxes) > 1:
+                    self._queue.add(task, boxes)
+                    return
+                box = boxes[0] if boxes else None
+            while box is not None:
+                self._queue.expect()
+                part = task.work.measure(box, self._stop.is_set, partial(self._advance, task))
+                with task.lock:
+                    again = task.work.take(part)
+                box = again[0] if len(again) == 1 else None
+                if len(again) > 1:
+                    self._queue.add(task, again)
+            record = task.work.record
         except Cancelled:
             raise
         except Exception as error:
             log.debug("tensor %s cannot be summarised", ref.name, exc_info=True)
             record = unreadable(ref, kind, f"{type(error).__name__}: {error}")
+        if record is not None and self._ends(task):
+            self._keep(ref, record)
+            self._queue.finish(task)
+
+    def _ends(self, task: Task) -> bool:
+        """Count the rest of a task as done; False if another thread has ended it."""
         with self._lock:
-            self._done += self._sizes[ref.name] - counted
-        return record
+            if task.over:
+                return False
+            task.over = True
+            self.done_bytes += task.rest()
+        return True
 
     def _keep(self, ref: TensorRef, record: TensorSummary) -> None:
-        found = {ref.name: record}
-        for tie in self._ties.get(ref.name, ()):
-            kind = self._kinds.get(tie.module, "")
-            found[tie.name] = with_name(record, tie.name, kind, tie.role, ref.name)
+        found = {ref.name: record, **self._tied(ref.name, record)}
         with self._lock:
             self._results.update(found)
+
+    def _tied(self, first: str, record: TensorSummary) -> dict[str, TensorSummary]:
+        return {
+            tie.name: with_name(record, tie.name, self._kinds.get(tie.module, ""), tie.role, first)
+            for tie in self._ties.get(first, ())
+        }
+
+    def _advance(self, task: Task, elements: int) -> None:
+        with self._lock:
+            self.done_bytes += task.count(elements)
+        self._pace.see(self.done_bytes)
+        if not self._asked and time.monotonic() - self._begun > SLOW:
+            self._asked = True
+            fused.want_types(ref.dtype for ref in self._todo.values())
+        self._report()
 
     def _report(self) -> None:
         if self._on_progress is None:

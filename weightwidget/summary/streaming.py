@@ -84,21 +84,13 @@ class Rounds:
         self._gathering = Gathering(plan, self.boxes)
         self._first: tuple[Plan, Part] | None = None
 
-    def add(self, part: Part) -> Measured | None:
-        """Take a part of this round; gives the result with the last one.
-
-        If that gives None, `plan` may have changed: then all boxes are to be measured again by the new one.
-        """
+    def add(self, part: Part) -> bool:
+        """Take a part of this round; tell whether it was the last."""
         self._gathering.add(part)
-        return self.result() if self._gathering.complete else None
-
-    @property
-    def complete(self) -> bool:
-        """Whether all parts of this round are in."""
         return self._gathering.complete
 
     def result(self) -> Measured | None:
-        """The statistics of all, or None if there must be another round."""
+        """The statistics of all; None if all boxes must be measured once more, by another `plan`."""
         plan, part = self.plan, self._gathering.whole
         if self._first is not None:
             first_plan, first = self._first

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Callable
-from concurrent.futures import Executor, Future, as_completed
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from typing import Any
 
-from weightwidget.sources.base import TensorRef, WeightSource
+from weightwidget.sources.base import WeightSource
 from weightwidget.sources.names import visible
-from weightwidget.summary.kernel import summarize_tensor, unreadable
 from weightwidget.summary.model import ModelSummary
 from weightwidget.summary.record import TensorSummary, with_name
+from weightwidget.summary.remote import entries_of, summarize_remotely
 from weightwidget.summary.scan import Scan
 
 
@@ -72,25 +71,13 @@ def _summarize_source(
 
 
 def _on_executor(source: WeightSource, executor: Executor, progress: Callable[[float], None] | None) -> ModelSummary:
+    found = summarize_remotely(entries_of(source), executor, progress)
+    return complete(source, found)
+
+
+def complete(source: WeightSource, found: Mapping[str, TensorSummary]) -> ModelSummary:
+    """Summary of a source, of the records of its tensors: those of tied ones need not be among them."""
     kinds = {path: info.kind for path, info in source.modules.items()}
-    futures: dict[Future[TensorSummary], TensorRef] = {}
-    for name, ref in source.tensors.items():
-        if ref.shared_with is None or ref.shared_with == name or ref.shared_with not in source.tensors:
-            futures[executor.submit(summarize_tensor, ref, kinds.get(ref.module, ""))] = ref
-    found: dict[str, TensorSummary] = {}
-    total = sum(ref.numel for ref in futures.values())
-    done = 0
-    try:
-        for future in as_completed(futures):
-            ref = futures[future]
-            found[ref.name] = _result(future, ref, kinds.get(ref.module, ""))
-            done += ref.numel
-            if progress is not None:
-                progress(done / total if total else 1.0)
-    except BaseException:
-        for future in futures:
-            future.cancel()
-        raise
     tensors = {}
     for name, ref in source.tensors.items():
         if name in found:
@@ -99,14 +86,3 @@ def _on_executor(source: WeightSource, executor: Executor, progress: Callable[[f
             first = ref.shared_with or name
             tensors[name] = with_name(found[first], name, kinds.get(ref.module, ""), ref.role, first)
     return ModelSummary(source.name, tensors, kinds)
-
-
-def _result(future: Future[TensorSummary], ref: TensorRef, kind: str) -> TensorSummary:
-    try:
-        return future.result()
-    except Exception as error:
-        if isinstance(error, pickle.PicklingError) or "pickle" in str(error):
-            raise TypeError(
-                f"tensor {ref.name!r} cannot be sent to another process ({error}): use an executor of threads, or none"
-            ) from error
-        return unreadable(ref, kind, f"{type(error).__name__}: {error}")
