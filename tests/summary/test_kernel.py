@@ -20,7 +20,7 @@ from weightwidget.summary.cancel import Cancelled
 from weightwidget.summary.compiling import SWITCH
 from weightwidget.summary.counted import CountedPass
 from weightwidget.summary.kernel import summarize_tensor
-from weightwidget.summary.parts import Measured
+from weightwidget.summary.parts import Measured, Total, cut
 from weightwidget.summary.record import TensorSummary
 from weightwidget.summary.streaming import Rounds, plan_of
 from weightwidget.summary.summed import SummedPass
@@ -58,19 +58,20 @@ def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 
 def measured(ref, whole=None, size=None, thumbnail=64, piece=1 << 40) -> Measured:
     """Measure a tensor in boxes of `piece` elements and blocks of `size`."""
-    rounds = Rounds(plan_of(ref, thumbnail, whole), piece)
-    while True:
-        for box in rounds.boxes:
+    rounds, boxes = Rounds(plan_of(ref, thumbnail, whole)), list(cut(ref.shape, piece))
+    found = None
+    while found is None:
+        total = Total(rounds.plan)
+        for box in boxes:
             blocks = Blocks(ref, whole, size, box, whole_rows=fused.is_ready(rounds.plan))
             if fused.is_ready(rounds.plan):
                 part = fused.run(blocks, rounds.plan, lambda: False, lambda n: None)
             else:
                 kind = CountedPass if rounds.plan.counted else SummedPass
                 part = kind(blocks, rounds.plan).run(lambda: False, lambda n: None).part()
-            rounds.add(part)
-        found = rounds.result()
-        if found is not None:
-            return found
+            total.add(part)
+        found = rounds.judge(total.part)
+    return found
 
 
 def normal(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:

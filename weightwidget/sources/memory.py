@@ -174,7 +174,10 @@ def _unreadable(tensor: torch.Tensor) -> str:
     if type(tensor).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__:
         kind = type(tensor).__name__
         if kind == "DTensor":
-            return "it is a DTensor, spread over several processes; pass .full_tensor() of it"
+            return (
+                "it is a DTensor, spread over several processes; call weightwidget.summarize(model) in each of them "
+                "and open what that gives, or pass .full_tensor() of it"
+            )
         return f"it is a {kind}, which does not hold plain values; convert it (.dequantize(), .to_dense()) first"
     if tensor.is_quantized:
         return f"it is quantised ({dtype_name(tensor.dtype)}); pass .dequantize() or .int_repr() of it"

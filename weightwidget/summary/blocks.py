@@ -66,6 +66,8 @@ class Blocks:
         Most elements of a block; by default what suits the device.
     box
         Whole rows, or a part of one; by default everything.
+    values
+        The box itself, two-dimensional, where nobody has the whole tensor.
     whole_rows
         Whether a block is as wide as its box where its size allows that.
     """
@@ -76,6 +78,7 @@ class Blocks:
         whole: torch.Tensor | None = None,
         size: int | None = None,
         box: Box | None = None,
+        values: torch.Tensor | None = None,
         whole_rows: bool = False,
     ) -> None:
         self.shape = ref.shape
@@ -84,12 +87,14 @@ class Blocks:
         # What has no float64 (MPS) is fetched in runs too.
         if whole is not None and whole.device.type not in ("cpu", "cuda"):
             whole = None
-        self.device = torch.device("cpu") if whole is None else whole.device
+        held = whole if values is None else values
+        self.device = torch.device("cpu") if held is None else held.device
         if size is None:
             size = DEVICE_BLOCK
             if self.device.type == "cpu":
                 size = BLOCK if torch.get_num_threads() == 1 else SMALL_BLOCK
         self.size = size
+        self._values = values
         self._dtype = torch_dtype(ref.dtype)
         self._stream = ref.stream if whole is None else None
         self.box = box or Box(0, 0, self.rows, self.columns)
@@ -107,6 +112,9 @@ class Blocks:
         Rows come in order; within a band of rows the columns do.
         """
         box = self.box
+        if self._values is not None:
+            yield from self._tiles(self._values, box.top, box.left)
+            return
         if self._matrix is not None:
             part = self._matrix[box.top : box.top + box.height, box.left : box.left + box.width]
             yield from self._tiles(part, box.top, box.left)
@@ -146,13 +154,18 @@ class Blocks:
     def pilot(self) -> torch.Tensor:
         """Give some 4,096 values from all over the tensor, one-dimensional, in the stored type on the CPU."""
         if self._matrix is not None:
-            height = min(self.rows, max(64, -(-PILOT // self.columns)))
-            width = -(-PILOT // height)
-            sample = self._matrix[:: -(-self.rows // height), :: -(-self.columns // width)]
-            return sample.reshape(-1).cpu()
+            down, right = pilot_steps(self.rows, self.columns)
+            return self._matrix[::down, ::right].reshape(-1).cpu()
         count = self.rows * self.columns
         runs = [self._read(_run_at(self.shape, count * k // 16, PILOT // 16)) for k in range(16)]
         return torch.cat([run.resolve_neg().reshape(-1)[: PILOT // 16].cpu() for run in runs])
+
+
+def pilot_steps(rows: int, columns: int) -> tuple[int, int]:
+    """Every how many rows and columns of a matrix a value belongs to its pilot."""
+    height = min(rows, max(64, -(-PILOT // columns)))
+    width = -(-PILOT // height)
+    return -(-rows // height), -(-columns // width)
 
 
 def runs(

@@ -12,7 +12,7 @@ import torch
 from weightwidget.sources.base import TensorRef, dtype_name, torch_dtype
 from weightwidget.summary.blocks import BLOCK
 from weightwidget.summary.cancel import Cancelled
-from weightwidget.summary.parts import PIECE, Box, Measured, Part, Plan
+from weightwidget.summary.parts import PIECE, Box, Gathering, Measured, Part, Plan, cut
 from weightwidget.summary.record import TensorSummary
 from weightwidget.summary.sketch import SMALL
 from weightwidget.summary.small import measure_small
@@ -127,13 +127,11 @@ class Work:
         if reason:
             self.record = unreadable(ref, kind, reason)
         elif small and self._whole is not None:
-            self.record = self._finished(measure_small(self._whole, thumbnail))
+            self.record = record_of(ref, kind, measure_small(self._whole, thumbnail))
         else:
-            self._rounds = Rounds(
-                plan_of(ref, thumbnail, self._whole), (piece or PIECE) // torch_dtype(ref.dtype).itemsize
-            )
-        if self.record is None:
-            self.boxes = self._rounds.boxes
+            self._rounds = Rounds(plan_of(ref, thumbnail, self._whole))
+            self.boxes = list(cut(ref.shape, (piece or PIECE) // torch_dtype(ref.dtype).itemsize))
+            self._gathering = Gathering(self.plan, self.boxes)
 
     @property
     def plan(self) -> Plan:
@@ -152,40 +150,42 @@ class Work:
         list of Box
             What is to be measured once more; as a rule nothing.
         """
-        if not self._rounds.add(part):
+        if not self._gathering.add(part):
             return []
-        found = self._rounds.result()
+        found = self._rounds.judge(self._gathering.whole)
         if found is None:
+            self._gathering = Gathering(self.plan, self.boxes)
             return self.boxes
-        self.record = self._finished(found)
+        self.record = record_of(self.ref, self._kind, found)
         self._whole = None
         return []
 
-    def _finished(self, found: Measured) -> TensorSummary:
-        ref = self.ref
-        return TensorSummary(
-            name=ref.name,
-            shape=ref.shape,
-            dtype=ref.dtype,
-            kind=self._kind,
-            role=ref.role,
-            count=ref.numel,
-            nbytes=ref.nbytes,
-            nan=found.nan,
-            posinf=found.posinf,
-            neginf=found.neginf,
-            zeros=found.zeros,
-            min=found.low,
-            max=found.high,
-            argmin=_index(found.argmin, ref.shape),
-            argmax=_index(found.argmax, ref.shape),
-            moments=found.moments,
-            sketch=found.sketch,
-            row_norms=found.row_norms,
-            column_norms=found.column_norms,
-            thumbnail=found.thumbnail,
-            shared_with=ref.shared_with,
-        )
+
+def record_of(ref: TensorRef, kind: str, found: Measured) -> TensorSummary:
+    """Record of a tensor, of what was found in it."""
+    return TensorSummary(
+        name=ref.name,
+        shape=ref.shape,
+        dtype=ref.dtype,
+        kind=kind,
+        role=ref.role,
+        count=ref.numel,
+        nbytes=ref.nbytes,
+        nan=found.nan,
+        posinf=found.posinf,
+        neginf=found.neginf,
+        zeros=found.zeros,
+        min=found.low,
+        max=found.high,
+        argmin=_index(found.argmin, ref.shape),
+        argmax=_index(found.argmax, ref.shape),
+        moments=found.moments,
+        sketch=found.sketch,
+        row_norms=found.row_norms,
+        column_norms=found.column_norms,
+        thumbnail=found.thumbnail,
+        shared_with=ref.shared_with,
+    )
 
 
 def unreadable(ref: TensorRef, kind: str, reason: str) -> TensorSummary:

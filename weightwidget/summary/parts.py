@@ -163,47 +163,32 @@ class Measured:
     thumbnail: Array | None
 
 
-class Gathering:
-    """Puts the parts of a tensor together. They may come in any order; the result does not depend on it.
+class Total:
+    """The sum of the parts of a tensor, in the order in which they are added.
 
-    Counts and extremes are exact however a tensor is cut. Sums of float64 depend on the cut in their last digits, so
-    parts are added in the order of their places: those that come early wait.
+    Counts and extremes are exact however a tensor is cut; sums of float64 depend on cut and order in their last digits.
 
     Parameters
     ----------
     plan
         The tensor.
-    boxes
-        All that will come, in the order of their places.
     """
 
-    def __init__(self, plan: Plan, boxes: list[Box]) -> None:
+    def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self._boxes = boxes
-        self._next = 0
-        self._waiting: dict[Box, Part] = {}
         self._whole: Part | None = None
         self._table: Counts | None = None
 
-    @property
-    def complete(self) -> bool:
-        """Whether all parts are in."""
-        return self._next == len(self._boxes)
-
     def add(self, part: Part) -> None:
-        """Take a part."""
-        self._waiting[part.box] = part
-        while not self.complete and (following := self._waiting.pop(self._boxes[self._next], None)) is not None:
-            self._next += 1
-            self._add(following)
-
-    def _add(self, part: Part) -> None:
-        if self._whole is None and len(self._boxes) == 1:
-            self._whole = part
+        """Add a part."""
+        box = part.box
+        if self._whole is None and (box.height, box.width) == matrix_shape(self.plan.shape):
+            self._whole = part  # nothing to add up, as a rule
             return
-        if self._whole is None or self._table is None:
-            self._whole, self._table = self._empty(), np.zeros(65536, np.int64)
-        whole, box = self._whole, part.box
+        whole = self._whole = self._whole or nothing(self.plan)
+        if self._table is None:
+            self._table = np.zeros(65536, np.int64)
+            self._table[whole.codes] += whole.counts
         whole.finite += part.finite
         whole.nan += part.nan
         whole.posinf += part.posinf
@@ -223,38 +208,71 @@ class Gathering:
         np.minimum(whole.lows, part.lows, out=whole.lows)
         np.maximum(whole.highs, part.highs, out=whole.highs)
 
-    def _empty(self) -> Part:
-        rows, columns = matrix_shape(self.plan.shape)
-        cells = thumbnail_size(rows, columns, self.plan.thumbnail)
-        return Part(
-            box=Box(0, 0, rows, columns),
-            finite=0,
-            nan=0,
-            posinf=0,
-            neginf=0,
-            zeros=0,
-            low=math.inf,
-            high=-math.inf,
-            argmin=-1,
-            argmax=-1,
-            sums=(0.0, 0.0, 0.0, 0.0),
-            l1=0.0,
-            codes=np.zeros(0, np.uint16),
-            counts=np.zeros(0, np.int64),
-            row_squares=np.zeros(rows if self.plan.norms else 0),
-            column_squares=np.zeros(columns if self.plan.norms else 0),
-            lows=np.full(cells, np.inf),
-            highs=np.full(cells, -np.inf),
-        )
+    @property
+    def part(self) -> Part:
+        """What all parts come to, with the box of the whole tensor."""
+        if self._whole is None:
+            return nothing(self.plan)
+        if self._table is not None:
+            self._whole.codes, self._whole.counts = take_codes(self._table, self.plan.dtype)
+        return self._whole
+
+
+class Gathering:
+    """The sum of the parts of a tensor, which may come in any order: those that come early wait.
+
+    Parameters
+    ----------
+    plan
+        The tensor.
+    boxes
+        All that will come, in the order of their places.
+    """
+
+    def __init__(self, plan: Plan, boxes: list[Box]) -> None:
+        self._total = Total(plan)
+        self._boxes = boxes
+        self._next = 0
+        self._waiting: dict[Box, Part] = {}
+
+    def add(self, part: Part) -> bool:
+        """Take a part; tell whether all are in."""
+        self._waiting[part.box] = part
+        while self._next < len(self._boxes) and (following := self._waiting.pop(self._boxes[self._next], None)):
+            self._next += 1
+            self._total.add(following)
+        return self._next == len(self._boxes)
 
     @property
     def whole(self) -> Part:
         """What all parts come to."""
-        if self._whole is None:
-            return self._empty()
-        if self._table is not None:
-            self._whole.codes, self._whole.counts = take_codes(self._table, self.plan.dtype)
-        return self._whole
+        return self._total.part
+
+
+def nothing(plan: Plan) -> Part:
+    """A part without any weights, as large as the tensor."""
+    rows, columns = matrix_shape(plan.shape)
+    cells = thumbnail_size(rows, columns, plan.thumbnail)
+    return Part(
+        box=Box(0, 0, rows, columns),
+        finite=0,
+        nan=0,
+        posinf=0,
+        neginf=0,
+        zeros=0,
+        low=math.inf,
+        high=-math.inf,
+        argmin=-1,
+        argmax=-1,
+        sums=(0.0, 0.0, 0.0, 0.0),
+        l1=0.0,
+        codes=np.zeros(0, np.uint16),
+        counts=np.zeros(0, np.int64),
+        row_squares=np.zeros(rows if plan.norms else 0),
+        column_squares=np.zeros(columns if plan.norms else 0),
+        lows=np.full(cells, np.inf),
+        highs=np.full(cells, -np.inf),
+    )
 
 
 def take_codes(table: Counts, dtype: str) -> tuple[npt.NDArray[np.uint16], Counts]:

@@ -11,7 +11,7 @@ from weightwidget.sources.base import TensorRef
 from weightwidget.summary import fused
 from weightwidget.summary.blocks import Blocks
 from weightwidget.summary.counted import CountedPass
-from weightwidget.summary.parts import Box, Gathering, Measured, Part, Plan, cut, finish, sketch_of
+from weightwidget.summary.parts import Box, Measured, Part, Plan, finish, sketch_of
 from weightwidget.summary.summed import SummedPass, better_grid, grid_from_pilot, reach
 
 Cancelled = Callable[[], bool]
@@ -38,7 +38,13 @@ def plan_of(ref: TensorRef, thumbnail: int, whole: torch.Tensor | None = None) -
 
 
 def measure(
-    ref: TensorRef, plan: Plan, box: Box, whole: torch.Tensor | None, cancelled: Cancelled, advance: Advance
+    ref: TensorRef,
+    plan: Plan,
+    box: Box,
+    whole: torch.Tensor | None,
+    cancelled: Cancelled = lambda: False,
+    advance: Advance = lambda _elements: None,
+    values: torch.Tensor | None = None,
 ) -> Part:
     """Measure a box of a tensor in one pass.
 
@@ -54,44 +60,43 @@ def measure(
         Asked before every block.
     advance
         Told the number of elements after every block.
+    values
+        The box itself, two-dimensional, where nobody has all of the tensor.
 
     Raises
     ------
     Cancelled
         If `cancelled` said yes.
     """
-    if fused.is_ready(plan) and (whole is None or whole.device.type == "cpu"):
-        blocks = Blocks(ref, whole, fused.block_size(whole, plan), box, whole_rows=True)
+    held = whole if values is None else values
+    if fused.is_ready(plan) and (held is None or held.device.type == "cpu"):
+        blocks = Blocks(ref, whole, fused.block_size(held, plan), box, values, whole_rows=True)
         return fused.run(blocks, plan, cancelled, advance)
     run = CountedPass if plan.counted else SummedPass
-    return run(Blocks(ref, whole, box=box), plan).run(cancelled, advance).part()
+    return run(Blocks(ref, whole, box=box, values=values), plan).run(cancelled, advance).part()
 
 
 class Rounds:
-    """The parts of one tensor, until they are all there, and once more if the sample of its values had misled.
+    """Judges what was found in a tensor: whether it is good, or must be measured once more, as the sample had misled.
 
     Parameters
     ----------
     plan
         The tensor.
-    elements
-        About how many of them a part has.
+
+    Attributes
+    ----------
+    plan
+        What holds for the next round.
     """
 
-    def __init__(self, plan: Plan, elements: int) -> None:
+    def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.boxes = list(cut(plan.shape, elements))
-        self._gathering = Gathering(plan, self.boxes)
         self._first: tuple[Plan, Part] | None = None
 
-    def add(self, part: Part) -> bool:
-        """Take a part of this round; tell whether it was the last."""
-        self._gathering.add(part)
-        return self._gathering.complete
-
-    def result(self) -> Measured | None:
-        """The statistics of all; None if all boxes must be measured once more, by another `plan`."""
-        plan, part = self.plan, self._gathering.whole
+    def judge(self, part: Part) -> Measured | None:
+        """Give the statistics of all parts together; None if they must be measured once more, by the new `plan`."""
+        plan = self.plan
         if self._first is not None:
             first_plan, first = self._first
             # With an outlier beyond float32, the first grid still suits all others.
@@ -100,8 +105,7 @@ class Rounds:
         better = None if plan.counted else better_grid(plan, part)
         if better is None:
             return finish(plan, part)
-        # The sample misled: a freak of a tensor, which is worth a second pass.
+        # A freak of a tensor, which is worth a second pass.
         self._first = plan, part
         self.plan = replace(plan, grid=better)
-        self._gathering = Gathering(self.plan, self.boxes)
         return None

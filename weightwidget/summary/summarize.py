@@ -8,6 +8,7 @@ from typing import Any
 
 from weightwidget.sources.base import WeightSource
 from weightwidget.sources.names import visible
+from weightwidget.sources.shards import is_spread_out
 from weightwidget.summary.model import ModelSummary
 from weightwidget.summary.record import TensorSummary, with_name
 from weightwidget.summary.remote import entries_of, summarize_remotely
@@ -19,12 +20,17 @@ def summarize(
 ) -> ModelSummary:
     """Summarise every tensor of a model in one pass over its memory.
 
+    Of a model that is spread over several processes by ``torch.distributed`` (FSDP's ``fully_shard``, tensor
+    parallelism, any DTensor), each process must call this: each measures what it holds, and all get the same summary.
+
     Parameters
     ----------
     obj
         A `WeightSource`, or whatever `weightwidget.open_weights` takes.
     executor
-        Where to run: any ``concurrent.futures.Executor``. By default threads of the package's own.
+        Where to run: any ``concurrent.futures.Executor``, such as Dask's ``client.get_executor()``. By default threads
+        of the package's own. What is sent names tensors and rows, and holds no weights: other processes and machines
+        must find files under the same path, and tensors in memory can be summarised by threads only.
     progress
         Called now and then, from other threads, with the share that is done, 0 to 1.
 
@@ -56,8 +62,16 @@ def summarize(
 def _summarize_source(
     source: WeightSource, executor: Executor | None, progress: Callable[[float], None] | None
 ) -> ModelSummary:
+    if is_spread_out(source):
+        if executor is not None:
+            raise TypeError(
+                "a model that is spread over several processes is summarised by them: leave the executor out"
+            )
+        from weightwidget.summary.sharded import summarize_shards  # needs torch.distributed
+
+        return complete(source, summarize_shards(source, progress))
     if executor is not None:
-        return _on_executor(source, executor, progress)
+        return complete(source, summarize_remotely(entries_of(source), executor, progress))
     scan = Scan(source, progress).start()
     try:
         scan.wait()
@@ -68,11 +82,6 @@ def _summarize_source(
     if scan.status != "ready":
         raise RuntimeError(f"the scan of {visible(source.name)} {scan.status}; the log of weightwidget says why")
     return scan.summary()
-
-
-def _on_executor(source: WeightSource, executor: Executor, progress: Callable[[float], None] | None) -> ModelSummary:
-    found = summarize_remotely(entries_of(source), executor, progress)
-    return complete(source, found)
 
 
 def complete(source: WeightSource, found: Mapping[str, TensorSummary]) -> ModelSummary:
