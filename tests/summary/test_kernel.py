@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from tests.summary.stub import counts_of, ref_of
 from weightwidget.summary import blocks as blocks_module
-from weightwidget.summary import fused
+from weightwidget.summary import device, fused, streaming
 from weightwidget.summary.blocks import Blocks
 from weightwidget.summary.cancel import Cancelled
 from weightwidget.summary.compiling import SWITCH
 from weightwidget.summary.counted import CountedPass
-from weightwidget.summary.kernel import summarize_tensor
-from weightwidget.summary.parts import Measured, Total, cut
+from weightwidget.summary.kernel import record_of, summarize_tensor
+from weightwidget.summary.parts import Measured, Total, cut, finish
 from weightwidget.summary.record import TensorSummary
 from weightwidget.summary.streaming import Rounds, plan_of
 from weightwidget.summary.summed import SummedPass
@@ -46,25 +46,30 @@ def _fixed_seed() -> None:
     torch.manual_seed(7)
 
 
-@pytest.fixture(autouse=True, params=["compiled", "torch"])
+@pytest.fixture(autouse=True, params=["compiled", "torch", "device"])
 def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both kernels must pass everything."""
-    if request.param == "torch":
-        monkeypatch.setenv(SWITCH, "1")
-    else:
+    """All kernels must pass everything. That for accelerators takes tensors in memory for such on a device."""
+    if request.param == "compiled":
         assert fused.KERNELS.load(("counts", *KERNEL_NAMES))
+    else:
+        monkeypatch.setenv(SWITCH, "1")
+    if request.param == "device":
+        monkeypatch.setattr(streaming, "on_device", lambda held: held is not None)
+        monkeypatch.setattr(device, "DEVICE_BLOCK", 1 << 15)
     return request.param
 
 
-def measured(ref, whole=None, size=None, thumbnail=64, piece=1 << 40) -> Measured:
+def measured(ref, kernel: str, whole=None, size=None, thumbnail=64, piece=1 << 40) -> Measured:
     """Measure a tensor in boxes of `piece` elements and blocks of `size`."""
     rounds, boxes = Rounds(plan_of(ref, thumbnail, whole)), list(cut(ref.shape, piece))
     found = None
     while found is None:
         total = Total(rounds.plan)
         for box in boxes:
-            blocks = Blocks(ref, whole, size, box, whole_rows=fused.is_ready(rounds.plan))
-            if fused.is_ready(rounds.plan):
+            blocks = Blocks(ref, whole, size, box, whole_rows=kernel != "torch")
+            if kernel == "device" and whole is not None:
+                part = device.DevicePass(blocks, rounds.plan).run(lambda: False, lambda n: None)
+            elif fused.is_ready(rounds.plan):
                 part = fused.run(blocks, rounds.plan, lambda: False, lambda n: None)
             else:
                 kind = CountedPass if rounds.plan.counted else SummedPass
@@ -404,7 +409,7 @@ def test_memory_mapped(tmp_path) -> None:
     piece=st.integers(1, 3000),
     seed=st.integers(0, 10**6),
 )
-def test_any_cut_gives_the_same(dtype, shape, order, size, piece, seed) -> None:
+def test_any_cut_gives_the_same(kernel, dtype, shape, order, size, piece, seed) -> None:
     generator = torch.Generator().manual_seed(seed)
     weights = (torch.randn(shape, generator=generator, dtype=torch.float64) * 10).to(dtype)
     axes = list(range(len(shape)))
@@ -414,7 +419,7 @@ def test_any_cut_gives_the_same(dtype, shape, order, size, piece, seed) -> None:
         weights = weights[:: 1 + seed % 2]
     ref = ref_of(weights)
     for whole in (weights, None):
-        found = measured(ref, whole, size, 4, piece)
+        found = measured(ref, kernel, whole, size, 4, piece)
         other = summarize_tensor(ref, thumbnail=4)
         assert (found.low, found.high) == (other.min, other.max)
         assert (found.nan, found.zeros) == (other.nan, other.zeros)
@@ -490,10 +495,10 @@ def test_model_and_threads_are_left_alone() -> None:
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
-def test_blocks_as_large_as_on_an_accelerator(dtype: torch.dtype) -> None:
+def test_blocks_as_large_as_on_an_accelerator(kernel: str, dtype: torch.dtype) -> None:
     weights = normal(1000, 701, dtype=dtype)
     ref = ref_of(weights)
-    found = measured(ref, weights, blocks_module.DEVICE_BLOCK)
+    found = measured(ref, kernel, weights, 1 << 22)
     other = check(weights)
     assert found.moments.kurtosis == pytest.approx(other.kurtosis, rel=1e-9)
     assert found.moments.l1 == pytest.approx(other.l1, rel=1e-6)
@@ -502,3 +507,18 @@ def test_blocks_as_large_as_on_an_accelerator(dtype: torch.dtype) -> None:
     np.testing.assert_array_equal(found.thumbnail, other.thumbnail)
     np.testing.assert_allclose(found.row_norms, other.row_norms, rtol=1e-6)
     np.testing.assert_allclose(found.column_norms, other.column_norms, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.int16], ids=str)
+@pytest.mark.parametrize("shape", [(1200, 700), (90000,), (3, 40000)])
+def test_device_without_float64(kernel: str, dtype: torch.dtype, shape: tuple[int, ...]) -> None:
+    """What MPS has: sums in float32 are cut short enough."""
+    if kernel != "device":
+        pytest.skip("one kernel is enough")
+    weights = (normal(*shape) * 30 + 2).to(dtype)
+    ref = ref_of(weights)
+    plan = plan_of(ref, 64, weights)
+    part = device.DevicePass(Blocks(ref, weights, 1 << 15, whole_rows=True), plan, double=False).run(
+        lambda: False, lambda n: None
+    )
+    check(weights, record_of(ref, "", finish(plan, part)))

@@ -21,9 +21,6 @@ SMALL_BLOCK = 32704
 """The same where torch may start threads, which it does from 32,768 elements on: they would slow each other
 down and take cores that were not meant for this."""
 
-DEVICE_BLOCK = 1 << 22
-"""Elements of a block on an accelerator, where starting an operation is what costs."""
-
 SPAN = 1 << 20
 """Elements that are read at once from a file, or fetched from a device without float64."""
 
@@ -63,7 +60,7 @@ class Blocks:
     whole
         All of it, if reading that copies nothing; else it is read in runs.
     size
-        Most elements of a block; by default what suits the device.
+        Most elements of a block; by default what suits torch on the CPU.
     box
         Whole rows, or a part of one; by default everything.
     values
@@ -84,16 +81,9 @@ class Blocks:
         self.shape = ref.shape
         self._width = 1 << 62 if whole_rows else _WIDTH
         self.rows, self.columns = matrix_shape(ref.shape)
-        # What has no float64 (MPS) is fetched in runs too.
-        if whole is not None and whole.device.type not in ("cpu", "cuda"):
-            whole = None
         held = whole if values is None else values
         self.device = torch.device("cpu") if held is None else held.device
-        if size is None:
-            size = DEVICE_BLOCK
-            if self.device.type == "cpu":
-                size = BLOCK if torch.get_num_threads() == 1 else SMALL_BLOCK
-        self.size = size
+        self.size = size or (BLOCK if torch.get_num_threads() == 1 else SMALL_BLOCK)
         self._values = values
         self._dtype = torch_dtype(ref.dtype)
         self._stream = ref.stream if whole is None else None

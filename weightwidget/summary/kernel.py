@@ -94,6 +94,10 @@ def summarize_tensor(
     return work.record
 
 
+DEVICE_PIECE = 1 << 32
+"""Bytes of a box on an accelerator, which needs no second thread."""
+
+
 class Work:
     """The summary of one tensor, in boxes that any thread may measure.
 
@@ -130,7 +134,9 @@ class Work:
             self.record = record_of(ref, kind, measure_small(self._whole, thumbnail))
         else:
             self._rounds = Rounds(plan_of(ref, thumbnail, self._whole))
-            self.boxes = list(cut(ref.shape, (piece or PIECE) // torch_dtype(ref.dtype).itemsize))
+            on_device = self._whole is not None and self._whole.device.type != "cpu"
+            size = DEVICE_PIECE if on_device else piece or PIECE
+            self.boxes = list(cut(ref.shape, size // torch_dtype(ref.dtype).itemsize))
             self._gathering = Gathering(self.plan, self.boxes)
 
     @property

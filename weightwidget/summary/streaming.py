@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 
 from weightwidget.sources.base import TensorRef
-from weightwidget.summary import fused
+from weightwidget.summary import device, fused
 from weightwidget.summary.blocks import Blocks
 from weightwidget.summary.counted import CountedPass
 from weightwidget.summary.parts import Box, Measured, Part, Plan, finish, sketch_of
@@ -69,11 +69,19 @@ def measure(
         If `cancelled` said yes.
     """
     held = whole if values is None else values
-    if fused.is_ready(plan) and (held is None or held.device.type == "cpu"):
+    if on_device(held):
+        blocks = Blocks(ref, whole, device.DEVICE_BLOCK, box, values, whole_rows=True)
+        return device.DevicePass(blocks, plan).run(cancelled, advance)
+    if fused.is_ready(plan):
         blocks = Blocks(ref, whole, fused.block_size(held, plan), box, values, whole_rows=True)
         return fused.run(blocks, plan, cancelled, advance)
     run = CountedPass if plan.counted else SummedPass
     return run(Blocks(ref, whole, box=box, values=values), plan).run(cancelled, advance).part()
+
+
+def on_device(held: torch.Tensor | None) -> bool:
+    """Whether a tensor lies on an accelerator."""
+    return held is not None and held.device.type != "cpu"
 
 
 class Rounds:
