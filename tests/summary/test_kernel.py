@@ -19,8 +19,8 @@ from weightwidget.summary.blocks import Blocks
 from weightwidget.summary.cancel import Cancelled
 from weightwidget.summary.compiling import SWITCH
 from weightwidget.summary.counted import CountedPass
-from weightwidget.summary.kernel import record_of, summarize_tensor
-from weightwidget.summary.parts import Measured, Total, cut, finish
+from weightwidget.summary.kernel import summarize_tensor
+from weightwidget.summary.parts import Measured, Total, cut
 from weightwidget.summary.record import TensorSummary
 from weightwidget.summary.streaming import Rounds, plan_of
 from weightwidget.summary.summed import SummedPass
@@ -507,18 +507,3 @@ def test_blocks_as_large_as_on_an_accelerator(kernel: str, dtype: torch.dtype) -
     np.testing.assert_array_equal(found.thumbnail, other.thumbnail)
     np.testing.assert_allclose(found.row_norms, other.row_norms, rtol=1e-6)
     np.testing.assert_allclose(found.column_norms, other.column_norms, rtol=1e-6)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.int16], ids=str)
-@pytest.mark.parametrize("shape", [(1200, 700), (90000,), (3, 40000)])
-def test_device_without_float64(kernel: str, dtype: torch.dtype, shape: tuple[int, ...]) -> None:
-    """What MPS has: sums in float32 are cut short enough."""
-    if kernel != "device":
-        pytest.skip("one kernel is enough")
-    weights = (normal(*shape) * 30 + 2).to(dtype)
-    ref = ref_of(weights)
-    plan = plan_of(ref, 64, weights)
-    part = device.DevicePass(Blocks(ref, weights, 1 << 15, whole_rows=True), plan, double=False).run(
-        lambda: False, lambda n: None
-    )
-    check(weights, record_of(ref, "", finish(plan, part)))
