@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 from weightwidget.sources.base import TensorRef, WeightSource
@@ -45,6 +45,8 @@ class Scan:
         Number of threads; by default one a core, four at most.
     thumbnail
         Largest side of the tensors' pictures.
+    known
+        Records that are taken over as they are; these tensors are not read. The progress counts only the others.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Scan:
         on_progress: Callable[[float], None] | None = None,
         workers: int | None = None,
         thumbnail: int = 64,
+        known: Mapping[str, TensorSummary] | None = None,
     ) -> None:
         self._name = source.name
         self._order = list(source.tensors)
@@ -65,7 +68,7 @@ class Scan:
         for name, ref in refs.items():
             if ref.shared_with is not None and ref.shared_with in refs and ref.shared_with != name:
                 self._ties.setdefault(ref.shared_with, []).append(ref)
-            else:
+            elif name not in (known or {}):
                 self._todo[name] = ref
         count = (min(os.cpu_count() or 1, MAX_WORKERS) if workers is None else workers) or 1
         self._workers = max(1, min(count, len(self._todo)))
@@ -73,7 +76,8 @@ class Scan:
         self._total = sum(self._sizes.values())
         self._queue = deque(self._first_order())
         self._taken: set[str] = set()
-        self._results: dict[str, TensorSummary] = {}
+        self._results: dict[str, TensorSummary] = dict(known or {})
+        self._began = time.monotonic()
         self._done = 0
         self._running = 0
         self._reported = 0.0
@@ -89,6 +93,7 @@ class Scan:
             if self._started:
                 return self
             self._started = True
+            self._began = time.monotonic()
             self._running = self._workers
         for number in range(self._workers):
             name = f"weightwidget-scan-{number}"
@@ -119,15 +124,36 @@ class Scan:
         tensors = {name: found[name] for name in self._order if name in found}
         return ModelSummary(self._name, tensors, self._kinds)
 
-    def prioritise(self, path: str) -> None:
-        """Summarise a tensor, or all in a module, before everything that is not yet under way."""
+    @property
+    def rate(self) -> float:
+        """Bytes per second so far; 0.0 before anything is known."""
+        return self._done / max(time.monotonic() - self._began, 1e-3)
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds left; None while nothing tells."""
+        return (self._total - self._done) / self.rate if self._done else None
+
+    @property
+    def done_bytes(self) -> int:
+        """Bytes that are read."""
+        return self._done
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes that are to be read."""
+        return self._total
+
+    def prioritise(self, *paths: str) -> None:
+        """Summarise tensors, or all in modules, in this order before everything that is not yet under way."""
         with self._lock:
-            inside = f"{path}."
-            wanted = []
-            for first in self._todo:
-                names = [first, *(ref.name for ref in self._ties.get(first, ()))]
-                if first not in self._taken and any(name == path or name.startswith(inside) for name in names):
-                    wanted.append(first)
+            wanted: dict[str, None] = {}
+            for path in paths:
+                inside = f"{path}."
+                for first in self._todo:
+                    names = [first, *(ref.name for ref in self._ties.get(first, ()))]
+                    if first not in self._taken and any(name == path or name.startswith(inside) for name in names):
+                        wanted[first] = None
             self._queue.extendleft(reversed(wanted))
 
     def cancel(self) -> None:
