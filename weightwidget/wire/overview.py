@@ -119,7 +119,8 @@ class OverviewPacker:
         self._described, self._codes = self._describe()
         self._describe_anatomy()
         self._histograms: dict[tuple[str, int], tuple[TensorSummary, Array]] = {}
-        self._whole: list[Grid] | None = None
+        self._whole_rows: list[int] | None = None
+        self._whole: dict[int, tuple[TensorSummary, Grid]] = {}
         self._drawn: dict[FilterPlan, tuple[TensorSummary, FilterPictures]] = {}
 
     def pack(
@@ -204,14 +205,22 @@ class OverviewPacker:
         """
         if self.detail == earlier.detail:
             self._histograms = dict(earlier._histograms)
-        self._drawn = dict(earlier._drawn)
+        self._whole, self._drawn = dict(earlier._whole), dict(earlier._drawn)
 
     def _small(self, records: Sequence[TensorSummary | None]) -> list[Grid]:
-        """Small tensors, read once."""
-        if self._whole is None:
-            rows = choose_whole(self._refs, min(int(KEPT_BUDGET * self._scale), self._room))
-            self._whole = [whole(row, self._refs[row]) for row in rows if is_read(records[row])]
-        return self._whole
+        """Small tensors, each read once a record."""
+        if self._whole_rows is None:
+            self._whole_rows = choose_whole(self._refs, min(int(KEPT_BUDGET * self._scale), self._room))
+        found = []
+        for row in self._whole_rows:
+            record = records[row]
+            if record is None or record.error:
+                continue
+            kept = self._whole.get(row)
+            if kept is None or kept[0] is not record:
+                kept = self._whole[row] = record, whole(row, self._refs[row])
+            found.append(kept[1])
+        return found
 
     def _filters(
         self, records: Sequence[TensorSummary | None], grids: Sequence[Grid], budget: int
