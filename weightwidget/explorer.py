@@ -42,6 +42,7 @@ from weightwidget.summary.record import TensorSummary
 from weightwidget.summary.scan import Scan
 from weightwidget.watching import Watch, check
 from weightwidget.wire.checks import CHECKS
+from weightwidget.wire.comms import handle_beside_cells
 from weightwidget.wire.handlers import Handlers, message_of
 from weightwidget.wire.overview import OverviewPacker
 
@@ -218,6 +219,7 @@ class WeightExplorer(anywidget.AnyWidget):
         try:
             self._take(self._open())
             super().__init__(_overview=self._packer.pack({}))
+            handle_beside_cells(self.comm)
             self._handlers = Handlers(self, self.send)
             self.on_msg(self._on_message)
             self.selected = traits.pop("selected", self._first_matrix())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import statistics
+import threading
 import time
 import weakref
 from collections import deque
@@ -106,6 +107,7 @@ class Watch:
         self.cost = Cost()
         self.error = ""
         self.stopped = False
+        self._telling = threading.RLock()
         self._explorer = weakref.ref(explorer)
         self._optimizer = weakref.ref(optimizer) if optimizer is not None else None
         self._durations: deque[float] = deque(maxlen=32)
@@ -148,10 +150,11 @@ class Watch:
 
     def stop(self) -> None:
         """End the watching; what is shown stays. May be called from any thread, and again."""
-        self.stopped = True
-        explorer = self._explorer()
-        if explorer is not None:
-            explorer._show_watch(self, {"error": self.error} if self.error else {})
+        with self._telling:  # else the step that is under way could tell its number afterwards
+            self.stopped = True
+            explorer = self._explorer()
+            if explorer is not None:
+                explorer._show_watch(self, {"error": self.error} if self.error else {})
 
     def __enter__(self) -> Watch:
         return self
@@ -203,12 +206,12 @@ class Watch:
         return self.asked * max(1, math.ceil(needed / self.asked))
 
     def _tell(self) -> None:
-        explorer = self._explorer()
-        if explorer is None or self.stopped:
-            return
         self._told_at = time.perf_counter()
         state = {"step": self.steps, "every": self.every, "asked": self.asked, "share": round(self.cost.share, 4)}
-        explorer._show_watch(self, state)
+        with self._telling:
+            explorer = self._explorer()
+            if explorer is not None and not self.stopped:
+                explorer._show_watch(self, state)
 
     def _fail(self, error: Exception) -> None:
         self.error = f"watching stopped: {type(error).__name__}: {error}"
