@@ -1,4 +1,4 @@
-"""What watching costs a training: ``python benchmarks/watching.py [every]``.
+"""What watching costs a training: ``python benchmarks/watching.py [every [layers]]``.
 
 A stack of linear layers in the shapes of all-MiniLM-L6-v2 is trained on the CPU, in turns with and without a watch, so
 that whatever else the machine does meets both. Printed are the median times of a step, of a refresh, and the share of
@@ -17,7 +17,8 @@ from torch import nn
 
 from weightwidget import WeightExplorer
 
-ROUNDS = 6
+ROUNDS = 3
+"""Turns of each kind."""
 
 
 class Block(nn.Module):
@@ -37,7 +38,7 @@ class Block(nn.Module):
         return x + self.down(torch.relu(self.up(self.norm(x))))
 
 
-def make_model(width: int = 384, inner: int = 1536, layers: int = 6, words: int = 30522) -> nn.Module:
+def make_model(layers: int = 6, width: int = 384, inner: int = 1536, words: int = 30522) -> nn.Module:
     """Embedding, layers, head: 22 million weights."""
     blocks = (Block(width, inner) for _ in range(layers))
     return nn.Sequential(nn.Embedding(words, width), *blocks, nn.Linear(width, 7))
@@ -111,8 +112,9 @@ def measure(model: nn.Module, tokens: torch.Tensor, every: int = 100, rounds: in
 def main() -> None:
     """Print what watching costs."""
     every = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    layers = int(sys.argv[2]) if len(sys.argv) > 2 else 6
     torch.manual_seed(0)
-    model, tokens = make_model(), torch.randint(30522, (8, 32))
+    model, tokens = make_model(layers=layers), torch.randint(30522, (8, 32))
     found = measure(model, tokens, every)
     print(f"step {1000 * found.plain:.1f} ms, watched every {every} steps {1000 * found.watched:.1f} ms", end="")
     print(f" (x {found.ratio:.3f}); {found.refreshes} refreshes of {1000 * found.refresh:.0f} ms each", end="")
