@@ -7,9 +7,8 @@ import operator
 import os
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Hashable
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 import anywidget
@@ -34,9 +33,9 @@ from weightwidget.sources import open_weights
 from weightwidget.sources.base import TensorRef, WeightSource, in_totals
 from weightwidget.sources.source import ListedSource
 from weightwidget.sources.tokenizers import TokenStrings
-from weightwidget.sources.versions import stamps
+from weightwidget.sources.versions import marking, stamps
 from weightwidget.summary.filtering import TensorFilter
-from weightwidget.summary.known import Stamps, still_known
+from weightwidget.summary.known import still_known
 from weightwidget.summary.model import ModelSummary
 from weightwidget.summary.record import TensorSummary
 from weightwidget.summary.scan import Scan
@@ -191,7 +190,7 @@ class WeightExplorer(anywidget.AnyWidget):
     _scan: Scan | None = None
     _follower: Follower | None = None
     _summary: ModelSummary | None = None
-    _stamps: Stamps = MappingProxyType({})
+    _stamps: dict[str, Hashable | None]
     _looked_at: tuple[str, ...] = ()
     _watches: tuple[Watch, ...] = ()
     _closed = False
@@ -226,7 +225,7 @@ class WeightExplorer(anywidget.AnyWidget):
             for trait, value in traits.items():
                 setattr(self, trait, value)
             self._update_visible()
-            self._stamps = stamps(self.source.tensors.values())
+            self._stamps = {}
             self._start_scan(patience, self._done)
             replace_earlier(self)
         except BaseException:  # an interrupt too: nobody would hold what is to be closed
@@ -271,7 +270,8 @@ class WeightExplorer(anywidget.AnyWidget):
     # -- the scan -------------------------------------------------------------------------------------------------
 
     def _new_scan(self, known: dict[str, TensorSummary] | None = None) -> Scan:
-        return Scan(self.source, thumbnail=max(self._packer.detail.thumbnail, 8), known=known)
+        source = marking(self.source, self._stamps)
+        return Scan(source, thumbnail=max(self._packer.detail.thumbnail, 8), known=known)
 
     def _start_scan(
         self, patience: float, done: threading.Event, known: dict[str, TensorSummary] | None = None

@@ -14,7 +14,7 @@ from torch import nn
 
 from weightwidget import open_weights
 from weightwidget.sources.base import WeightSource
-from weightwidget.sources.versions import SMALL, lies_in, stamp, stamps, storages
+from weightwidget.sources.versions import SMALL, lies_in, marking, stamp, stamps, storages
 
 OPTIMIZERS: dict[str, Callable[[list[nn.Parameter]], torch.optim.Optimizer]] = {
     "SGD": lambda p: torch.optim.SGD(p, 0.1),
@@ -175,6 +175,22 @@ def test_files(tmp_path: Path, suffix: str):
     assert marks(open_weights(path)) == before
     os.utime(path, ns=(long_ago, long_ago + 1))
     assert marks(open_weights(path)) != before
+
+
+def test_marks_are_made_before_the_first_read(net: Net):
+    net.head.weight = net.frozen.weight
+    made: dict[str, object] = {}
+    source = marking(open_weights(net), made)
+    assert made == {}
+    values = source.tensors["head.weight"].read((0,)).clone()
+    assert set(made) == {"head.weight", "frozen.weight"}
+    first = dict(made)
+    with torch.no_grad():
+        net.frozen.weight += 1.0
+    assert not torch.equal(source.tensors["frozen.weight"].read((0,)), values)
+    assert made == first
+    assert stamp(source.tensors["head.weight"]) is None  # the mark is of what lies below
+    assert marks(open_weights(net))["head.weight"] != first["head.weight"]
 
 
 def test_what_an_optimizer_may_write_is_known_by_its_memory(net: Net):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import threading
 import time
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from weightwidget.sources.base import TensorRef
+from weightwidget.sources.base import Index, TensorRef, WeightSource
 from weightwidget.sources.filemap import FileSlice, FileStamp
 from weightwidget.sources.memory import HeldTensor
+from weightwidget.sources.source import ListedSource
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +76,53 @@ def stamp(ref: TensorRef) -> Hashable | None:
 def stamps(refs: Iterable[TensorRef]) -> dict[str, Hashable | None]:
     """Marks of several tensors by name."""
     return {ref.name: stamp(ref) for ref in refs}
+
+
+def marking(source: WeightSource, marks: dict[str, Hashable | None]) -> ListedSource:
+    """A source whose tensors are marked when they are first read, just before.
+
+    A mark looks at values all over a tensor. Of a large model that is not in memory yet, this would read half the file
+    before anything is shown; so it is done in the threads that go on to read all of it.
+
+    Parameters
+    ----------
+    source
+        Stays open, and is the one to close.
+    marks
+        Filled by name; what is in it already stays. Tied tensors are marked together.
+    """
+    groups: dict[str, list[TensorRef]] = {}
+    for ref in source.tensors.values():
+        groups.setdefault(_first_name(ref, source), []).append(ref)
+    locks = {first: threading.Lock() for first in groups}
+    refs = []
+    for ref in source.tensors.values():
+        first = _first_name(ref, source)
+        refs.append(replace(ref, reader=_MarkedFirst(ref.reader, tuple(groups[first]), marks, locks[first])))
+    return ListedSource(source.name, refs, source.modules, source.skipped)
+
+
+def _first_name(ref: TensorRef, source: WeightSource) -> str:
+    shared = ref.shared_with
+    return shared if shared is not None and shared in source.tensors else ref.name
+
+
+@dataclass(frozen=True)
+class _MarkedFirst:
+    """Reads slices; marks the tensor and those tied to it before the first."""
+
+    reader: Callable[[Index], torch.Tensor]
+    tied: tuple[TensorRef, ...]
+    marks: dict[str, Hashable | None]
+    lock: threading.Lock
+
+    def __call__(self, index: Index) -> torch.Tensor:
+        """Read a slice."""
+        with self.lock:  # a second thread may not mark what the first has begun to read
+            for ref in self.tied:
+                if ref.name not in self.marks:
+                    self.marks[ref.name] = stamp(ref)
+        return self.reader(index)
 
 
 def storages(optimizer: torch.optim.Optimizer) -> frozenset[int]:
