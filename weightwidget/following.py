@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Protocol
-
-from weightwidget.summary.scan import Scan
+from typing import Any, Protocol, TypeVar
 
 FIRST_LOOK = 0.3
 """Seconds of scanning after which its rate tells how long it will take."""
@@ -24,7 +22,30 @@ PACKING_PAUSE = 4
 """How many times longer than packing an overview the scan then goes on undisturbed."""
 
 
-class Followed(Protocol):
+class Scanning(Protocol):
+    """What is followed: a scan, or what looks like one."""
+
+    @property
+    def progress(self) -> float:
+        """Share that is done, 0 to 1."""
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second; 0 before anything is known."""
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds left; None while nothing tells."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the end; whether it has come."""
+
+
+ScanType = TypeVar("ScanType", bound=Scanning)
+ScanOfExplorer = TypeVar("ScanOfExplorer", bound=Scanning, contravariant=True)
+
+
+class Followed(Protocol[ScanOfExplorer]):
     """Whose scan it is: the explorer."""
 
     def _tell(self, trait: str, value: object) -> None:
@@ -33,7 +54,7 @@ class Followed(Protocol):
     def _pack(self) -> None:
         """Send what is known now."""
 
-    def _finish(self, scan: Scan) -> None:
+    def _finish(self, scan: ScanOfExplorer) -> None:
         """Show what the ended scan found."""
 
     def _fail(self, error: Exception) -> None:
@@ -53,9 +74,9 @@ class Follower(threading.Thread):
         Set at the end, whatever happens.
     """
 
-    def __init__(self, explorer: Followed, scan: Scan, done: threading.Event) -> None:
+    def __init__(self, explorer: Followed[ScanType], scan: ScanType, done: threading.Event) -> None:
         super().__init__(name="weightwidget-follow", daemon=True)
-        self._explorer: Followed | None = explorer
+        self._explorer: Followed[Any] | None = explorer
         self._scan, self._done = scan, done
         self._rested_at = 0.0
 
@@ -79,7 +100,7 @@ class Follower(threading.Thread):
         finally:
             self._done.set()
 
-    def _follow(self, explorer: Followed) -> None:
+    def _follow(self, explorer: Followed[Any]) -> None:
         """Report progress, and send what was found so far ever more rarely."""
         scan, started = self._scan, time.monotonic()
         next_pace, next_overview = FIRST_LOOK, FIRST_OVERVIEW
@@ -95,13 +116,13 @@ class Follower(threading.Thread):
                 next_overview = ended - started + max(0.6 * (ended - started), PACKING_PAUSE * (ended - begun))
 
 
-def pace(scan: Scan) -> dict[str, float | None]:
+def pace(scan: Scanning) -> dict[str, float | None]:
     """How fast a scan is: bytes a second, and the seconds that are left if that can be told."""
     remaining = scan.remaining
     return {"rate": round(scan.rate), "left": None if remaining is None else round(remaining, 1)}
 
 
-def wait_if_soon(scan: Scan, done: threading.Event, patience: float) -> None:
+def wait_if_soon(scan: Scanning, done: threading.Event, patience: float) -> None:
     """Wait for the scan, but no longer than it takes to see that it will outlast the patience."""
     started = time.monotonic()
     while not done.wait(PROGRESS_INTERVAL):
