@@ -332,18 +332,18 @@ def test_a_trait_that_there_is_not_is_refused(net):
         WeightExplorer(net, colour_map="grey")
 
 
-def test_a_constructor_that_fails_or_is_interrupted_leaves_nothing_running():
+def test_a_constructor_that_fails_or_is_interrupted_leaves_nothing_running(monkeypatch):
     many = {f"layer.{k}.weight": torch.randn(700, 1100) for k in range(24)}
     before = set(threading.enumerate())
     with pytest.raises(TraitError):
         WeightExplorer(many, selected="nowhere")
 
-    class Interrupted(WeightExplorer):
-        def _wait_if_soon(self, *_given: object) -> None:
-            raise KeyboardInterrupt
+    def interrupted(*_given: object) -> None:
+        raise KeyboardInterrupt
 
+    monkeypatch.setattr("weightwidget.explorer.wait_if_soon", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        Interrupted(many)
+        WeightExplorer(many)
     await_end_of(before)
 
 

@@ -7,11 +7,12 @@ import operator
 import os
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 import anywidget
+import torch
 import traitlets as t
 from torch import nn
 
@@ -20,6 +21,7 @@ from weightwidget.anatomy.axes import SEPARATOR
 from weightwidget.anatomy.blocks import Blocks
 from weightwidget.detail.pixels import Aggregate
 from weightwidget.detail.selection import Selection, select
+from weightwidget.following import Follower, wait_if_soon
 from weightwidget.outputs.cells import close_layout, replace_earlier
 from weightwidget.outputs.display import with_fallbacks
 from weightwidget.outputs.html import SavedPage, save_page
@@ -31,11 +33,15 @@ from weightwidget.sources import open_weights
 from weightwidget.sources.base import TensorRef, WeightSource, in_totals
 from weightwidget.sources.source import ListedSource
 from weightwidget.sources.tokenizers import TokenStrings
+from weightwidget.sources.versions import marking, stamps
 from weightwidget.summary.filtering import TensorFilter
+from weightwidget.summary.known import still_known
 from weightwidget.summary.model import ModelSummary
 from weightwidget.summary.record import TensorSummary
 from weightwidget.summary.scan import Scan
+from weightwidget.watching import Watch, check
 from weightwidget.wire.checks import CHECKS
+from weightwidget.wire.comms import handle_beside_cells
 from weightwidget.wire.handlers import Handlers, message_of
 from weightwidget.wire.overview import OverviewPacker
 
@@ -59,17 +65,8 @@ VIEWS = ("heatmap", "filters", "gates", "heads", "tokens", "experts", "channel",
 PATIENCE = 2.0
 """Seconds that a cell waits for the scan, so that the notebook of a small model is whole when the cell ends."""
 
-FIRST_LOOK = 0.3
-"""Seconds of scanning after which its rate tells how long it will take."""
-
-PROGRESS_INTERVAL = 0.1
-"""Seconds between updates of the progress bar."""
-
-FIRST_OVERVIEW = 0.5
-"""Seconds of scanning after which the first statistics are sent."""
-
-PACKING_PAUSE = 4
-"""How many times longer than packing an overview the scan then goes on undisturbed."""
+MOST_LOOKED_AT = 1000
+"""Paths that a view may ask to be read next."""
 
 QUICK_BLOCK = 1 << 22
 """Weights of the tensors around a selected block, up to which it is summarised for the static picture of a cell."""
@@ -164,6 +161,8 @@ class WeightExplorer(anywidget.AnyWidget):
     _overview = t.Bytes().tag(sync=True)
     _message = t.Unicode().tag(sync=True)
     _strings_version = t.Int(0).tag(sync=True)
+    _pace = t.Dict().tag(sync=True)  # of the scan: bytes a second, seconds left
+    _watch = t.Dict().tag(sync=True)  # of a training: steps, every how many it is read, what that costs
 
     selected = t.Unicode().tag(sync=True)
     query = t.Unicode().tag(sync=True)
@@ -189,8 +188,11 @@ class WeightExplorer(anywidget.AnyWidget):
     anatomy: Anatomy
     _handlers: Handlers | None = None
     _scan: Scan | None = None
-    _follower: threading.Thread | None = None
+    _follower: Follower | None = None
     _summary: ModelSummary | None = None
+    _stamps: dict[str, Hashable | None]
+    _looked_at: tuple[str, ...] = ()
+    _watches: tuple[Watch, ...] = ()
     _closed = False
     _sent_along: frozenset[str] = frozenset()
     _panels: tuple[Sidecar, ...] = ()
@@ -211,17 +213,19 @@ class WeightExplorer(anywidget.AnyWidget):
         self._obj, self._name, self._detail = obj, name, operator.index(detail)
         self.strings = TokenStrings(obj, tokenizer)
         self._done = threading.Event()
-        self._starting = threading.Lock()
+        self._starting = threading.RLock()
         self._packing = threading.RLock()
         try:
             self._take(self._open())
             super().__init__(_overview=self._packer.pack({}))
+            handle_beside_cells(self.comm)
             self._handlers = Handlers(self, self.send)
             self.on_msg(self._on_message)
             self.selected = traits.pop("selected", self._first_matrix())
             for trait, value in traits.items():
                 setattr(self, trait, value)
             self._update_visible()
+            self._stamps = {}
             self._start_scan(patience, self._done)
             replace_earlier(self)
         except BaseException:  # an interrupt too: nobody would hold what is to be closed
@@ -256,67 +260,56 @@ class WeightExplorer(anywidget.AnyWidget):
             return
         with self._packing:  # else an older overview could follow a newer one
             summary = self._summary
-            tensors = summary.tensors if summary is not None else self._scan.results
-            self._overview = self._packer.pack(tensors, summary.modules if summary is not None else None)
+            self._overview = self._packer.pack(self._records(), summary.modules if summary is not None else None)
+
+    def _records(self) -> dict[str, TensorSummary]:
+        """The records of tensors that are there by now."""
+        summary, scan = self._summary, self._scan  # a refresh in another thread may exchange them
+        return summary.tensors if summary is not None else scan.results if scan is not None else {}
 
     # -- the scan -------------------------------------------------------------------------------------------------
 
-    def _start_scan(self, patience: float, done: threading.Event) -> None:
-        scan = self._scan = Scan(self.source, thumbnail=max(self._packer.detail.thumbnail, 8))
+    def _new_scan(self, known: dict[str, TensorSummary] | None = None) -> Scan:
+        source = marking(self.source, self._stamps)
+        return Scan(source, thumbnail=max(self._packer.detail.thumbnail, 8), known=known)
+
+    def _start_scan(
+        self, patience: float, done: threading.Event, known: dict[str, TensorSummary] | None = None
+    ) -> None:
+        scan = self._scan = self._new_scan(known)
         self._summary = None
-        thread = self._follower = threading.Thread(
-            target=self._follow, args=(scan, done), name="weightwidget-follow", daemon=True
-        )
+        follower = self._follower = Follower(self, scan, done)
         try:
             self.set_trait("status", "scanning")
             self.set_trait("progress", 0.0)
             self._prioritise()
         finally:  # whatever an observer raises: somebody may already wait for the end
             scan.start()
-            thread.start()
-        self._wait_if_soon(scan, done, patience)
-
-    @staticmethod
-    def _wait_if_soon(scan: Scan, done: threading.Event, patience: float) -> None:
-        """Wait for the scan, but no longer than it takes to see that it will outlast the patience."""
-        started = time.monotonic()
-        while not done.wait(PROGRESS_INTERVAL):
-            elapsed = time.monotonic() - started
-            if elapsed >= patience or (elapsed >= FIRST_LOOK and elapsed > patience * scan.progress):
-                return
-
-    def _follow(self, scan: Scan, done: threading.Event) -> None:
-        """Report a scan's progress, and send what it found so far ever more rarely."""
-        started = time.monotonic()
-        next_overview = FIRST_OVERVIEW
-        try:
-            while not scan.wait(PROGRESS_INTERVAL):
-                self._tell("progress", scan.progress)
-                begun = time.monotonic()
-                if begun - started > next_overview:
-                    self._pack()
-                    ended = time.monotonic()
-                    next_overview = ended - started + max(0.6 * (ended - started), PACKING_PAUSE * (ended - begun))
-            self._finish(scan)
-        except Exception as error:  # whatever it is, the view must say that it ended
-            log.exception("the scan of %s failed", self.source.name)
-            self._message = f"the scan failed: {message_of(error)}"
-            self._tell("status", "failed")
-        finally:
-            done.set()
+            follower.start()
+        wait_if_soon(scan, done, patience)
 
     def _finish(self, scan: Scan) -> None:
         if scan is not self._scan:
             return  # overtaken by a refresh
         self._summary = scan.summary()
+        if scan.status == "cancelled":  # somebody clicked: packing a large model takes longer than a click should
+            self._tell_end(scan)
         self._pack()
         self._tell("visible", self._passing())
-        for trait, value in (("progress", scan.progress), ("status", scan.status)):
+        self._tell_end(scan)
+
+    def _tell_end(self, scan: Scan) -> None:
+        for trait, value in (("_pace", {}), ("progress", scan.progress), ("status", scan.status)):
             if scan is self._scan:  # an observer may have called `refresh`
                 self._tell(trait, value)
 
+    def _fail(self, error: Exception) -> None:
+        log.error("the scan of %s failed", self.source.name, exc_info=error)
+        self._message = f"the scan failed: {message_of(error)}"
+        self._tell("status", "failed")
+
     def _tell(self, trait: str, value: object) -> None:
-        """Set a trait from the thread that follows the scan; what an observer raises does not end that."""
+        """Set a trait from another thread; what an observer raises does not end what goes on there."""
         try:
             self.set_trait(trait, value)
         except Exception:
@@ -356,11 +349,18 @@ class WeightExplorer(anywidget.AnyWidget):
         if self._scan is not None:
             self._scan.cancel()
 
-    def refresh(self) -> WeightExplorer:
-        """Read all weights again, after training on or editing them, and show them as they are now.
+    def refresh(self, everything: bool = False) -> WeightExplorer:
+        """Show the weights as they are now, after training on or editing them. What has not changed is not read again.
 
         What was given to the constructor is opened anew: layers may have been exchanged or converted, files
         written again.
+
+        Parameters
+        ----------
+        everything
+            Whether to read all weights. It takes this to see a write that torch does not count (through ``.data``, a
+            NumPy view, a fused optimizer) to a few elements of a large matrix: what torch does not count is looked for
+            in all of vectors and small tensors, and in one element of every row and column of others.
 
         Returns
         -------
@@ -386,25 +386,135 @@ class WeightExplorer(anywidget.AnyWidget):
                 if done is self._done:  # else another thread was quicker
                     done = self._done = threading.Event()
                     break
+        known: dict[str, TensorSummary] = {}
         try:
-            self._show_again(opened)
+            known = self._show_again(opened, lambda _ref: everything)
         finally:
-            self._start_scan(PATIENCE, done)
+            self._start_scan(PATIENCE, done, known)
         return self
 
-    def _show_again(self, opened: Opened) -> None:
-        before = listing(self.source)
+    def _show_again(self, opened: Opened, written: Callable[[TensorRef], bool]) -> dict[str, TensorSummary]:
+        """Put what was opened anew in the place of what was; what of the records still holds."""
+        before, packer = self.source, self._packer
+        now = stamps(opened[0].tensors.values())
+        known = still_known(opened[0], self._records(), self._stamps, now, written)
         self._take(opened)
-        if listing(self.source) == before:
-            return
+        self._stamps = now
+        if listing(self.source) == listing(before):
+            self._packer.adopt(packer)
+            return known
+        if self._packer.detail != packer.detail:
+            known = {}  # their pictures have another size
         self._overview = self._packer.pack({})
         if self._path_of(self.selected) == self.selected:
             self._on_selected(None)
         else:
             self.selected = self._first_matrix()
+        return known
+
+    def watch(self, optimizer: torch.optim.Optimizer | None = None, every: int = 100) -> Watch:
+        """Show the weights while they are trained: read what changed after every so many steps.
+
+        Reading happens within the step, so that no weights are seen half updated; sending them goes on beside the
+        training. Where reading so often would take more than a tenth of the training's time, it is done more rarely.
+        Nothing is raised into the training: what goes wrong ends the watching, and the view says so.
+
+        Parameters
+        ----------
+        optimizer
+            Its steps count. Without one, call ``step()`` of what is returned in your loop; then all weights are read
+            each time, for a loop by hand may write past torch's counter. Watching an optimizer again takes the place of
+            watching it before.
+        every
+            Steps from one refresh to the next.
+
+        Returns
+        -------
+        Watch
+            Its ``stop()`` ends the watching, as does closing the explorer; ``cost`` tells what it has cost. Used as a
+            context manager, it ends with the block, and what the last steps changed is shown.
+
+        Raises
+        ------
+        TypeError
+            If the optimizer is none of torch's.
+        ValueError
+            If `every` is less than 1.
+        RuntimeError
+            If the explorer is closed.
+
+        Notes
+        -----
+        Tensors that the optimizer does not hold (running statistics of normalisations, frozen layers) are read when
+        they have changed by the rules of `refresh`.
+        """
+        if self._closed:
+            raise RuntimeError("the explorer is closed: make a new one")
+        check(optimizer, every)
+        for watch in self._watches:
+            if optimizer is not None and watch.optimizer is optimizer:
+                watch.stop()
+        made = Watch(self, optimizer, operator.index(every))
+        self._watches = (*self._watches, made)
+        return made
+
+    def _show_watch(self, watch: Watch, state: dict[str, Any]) -> None:
+        if watch.stopped:
+            self._watches = tuple(other for other in self._watches if other is not watch)
+        if not self._closed:
+            self._tell("_watch", state)
+            if "error" in state:
+                self._tell("_message", state["error"])
+
+    def _read_changed(self, written: Callable[[TensorRef], bool], patient: bool) -> bool:
+        """Read what changed while the caller waits; show it in a thread.
+
+        Parameters
+        ----------
+        written
+            Whether a tensor was certainly written to.
+        patient
+            Whether to wait until what was read before is shown.
+
+        Returns
+        -------
+        bool
+            False if something else is being read, or is not shown yet.
+        """
+        if patient:
+            self.wait()
+        with self._starting:
+            follower = self._follower
+            if self._closed or not self._done.is_set() or (follower is not None and follower.rests and not patient):
+                return False
+            opened = self._open()
+            with self._packing:
+                known: dict[str, TensorSummary] = {}
+                try:
+                    known = self._show_again(opened, written)
+                finally:
+                    self._scan_now(known)
+        return True
+
+    def _scan_now(self, known: dict[str, TensorSummary]) -> None:
+        """Scan while the caller waits, and show what was found in a thread."""
+        scan, self._summary = self._new_scan(known), None
+        self._scan, done = scan, threading.Event()
+        self._done, self._follower = done, Follower(self, scan, done)
+        try:
+            scan.start().wait()
+            if scan.status == "ready":
+                self._packer.look(scan.results)
+        except BaseException:  # an interrupt of the training
+            scan.cancel()
+            raise
+        finally:
+            self._follower.start()
 
     def close(self) -> None:
         """Stop the scan, close the files and remove the widget, its views and sidebars from the notebook."""
+        for watch in self._watches:
+            watch.stop()
         self._closed = True
         self.cancel()
         if self._handlers is not None:
@@ -554,7 +664,8 @@ class WeightExplorer(anywidget.AnyWidget):
         return saved
 
     def _copied(self) -> Copied:
-        state = self.get_state([name for name in WeightExplorer.class_own_traits(sync=True) if name != "_overview"])
+        passing = {"_overview", "_pace", "_watch"}
+        state = self.get_state([name for name in WeightExplorer.class_own_traits(sync=True) if name not in passing])
         return Copied(self.source.name, self._packer, self.summary, state)
 
     @property
@@ -595,8 +706,7 @@ class WeightExplorer(anywidget.AnyWidget):
 
     def _static_view(self) -> StaticView:
         """What is shown now, for everything that is made without a front end."""
-        summary, scan, selected = self._summary, self._scan, self.selected
-        tensors = summary.tensors if summary is not None else scan.results if scan is not None else {}
+        summary, tensors, selected = self._summary, self._records(), self.selected
         modules = summary.modules if summary is not None else {}
         block = None
         if SEPARATOR in selected and selected not in self.source.tensors:
@@ -614,6 +724,11 @@ class WeightExplorer(anywidget.AnyWidget):
     def _on_message(self, _widget: object, content: Any, _buffers: object) -> None:
         if isinstance(content, dict) and content.get("cancel") == "scan":
             self.cancel()
+        elif isinstance(content, dict) and content.get("stop") == "watch":
+            for watch in self._watches:
+                watch.stop()
+        elif isinstance(content, dict) and isinstance(content.get("look"), list):
+            self._look(content["look"])
         elif self._handlers is not None:
             self._handlers.receive(content)
 
@@ -632,10 +747,16 @@ class WeightExplorer(anywidget.AnyWidget):
         block = self._blocks.find(path)
         return block.path if block is not None else None
 
+    def _look(self, paths: list[Any]) -> None:
+        """Take what a view shows: it is read next."""
+        named = (path for path in paths[:MOST_LOOKED_AT] if isinstance(path, str))
+        self._looked_at = tuple(path for path in named if path in self.source.tensors or path in self._packer.modules)
+        self._prioritise()
+
     def _prioritise(self) -> None:
-        for path in (self._blocks.tensors(self.selected) or [self.selected]) if self.selected else ():
-            if self._scan is not None:
-                self._scan.prioritise(path)
+        selected = (self._blocks.tensors(self.selected) or [self.selected]) if self.selected else []
+        if self._scan is not None and (selected or self._looked_at):
+            self._scan.prioritise(*selected, *self._looked_at)
 
     @t.validate(*CHECKS)
     def _check(self, proposal: dict[str, Any]) -> Any:
@@ -669,9 +790,7 @@ class WeightExplorer(anywidget.AnyWidget):
         self.set_trait("visible", self._passing())
 
     def _passing(self) -> list[str]:
-        summary, scan = self._summary, self._scan
-        records = summary.tensors if summary is not None else (scan.results if scan else {})
-        return self._filter.visible(self.query, self.facets, records)
+        return self._filter.visible(self.query, self.facets, self._records())
 
     def _first_matrix(self) -> str:
         refs = self.source.tensors.values()

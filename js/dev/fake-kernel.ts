@@ -71,9 +71,14 @@ export class FakeKernel {
     if (this.kind === "off") throw new Error("Cannot send: there is no comm");
     if (this.kind === "silent") return;
     if (content.cancel === "scan") {
-      this.model.receive({ status: "cancelled" });
+      this.model.receive({ status: "cancelled", _pace: {} });
       return;
     }
+    if (content.stop === "watch") {
+      this.model.receive({ _watch: {} });
+      return;
+    }
+    if (content.look) return;
     if (typeof content.cancel === "string") {
       this.underWay.delete(content.cancel);
       return;

@@ -13,6 +13,8 @@ export const INITIAL: Traits = {
   _overview: null,
   _message: "",
   _strings_version: 0,
+  _pace: {},
+  _watch: {},
   selected: "",
   query: "",
   facets: {},

@@ -18,12 +18,32 @@ export type ViewName =
   | "spectrum";
 export type Status = "scanning" | "ready" | "cancelled" | "failed";
 
+/** Of a scan: bytes a second, and the seconds that are left where that can be told. Empty when none goes on. */
+export interface Pace {
+  rate?: number;
+  left?: number | null;
+}
+
+/** Of a training that is watched; empty when none is. */
+export interface Watch {
+  step?: number;
+  /** Steps from one refresh to the next now, and those that were asked for. */
+  every?: number;
+  asked?: number;
+  /** Share of the training's time that it takes. */
+  share?: number;
+  /** Why it ended by itself. */
+  error?: string;
+}
+
 /** The traits of WeightExplorer that the front end knows. */
 export interface Traits {
   _overview: DataView | null;
   _message: string;
   /** Counts the changes of the tokens' strings. */
   _strings_version: number;
+  _pace: Pace;
+  _watch: Watch;
   selected: string;
   query: string;
   facets: Record<string, Range>;
@@ -50,6 +70,8 @@ const TRAIT_NAMES: readonly (keyof Traits)[] = [
   "_overview",
   "_message",
   "_strings_version",
+  "_pace",
+  "_watch",
   "selected",
   "query",
   "facets",
@@ -70,6 +92,8 @@ const READ_ONLY: ReadonlySet<keyof Traits> = new Set([
   "_overview",
   "_message",
   "_strings_version",
+  "_pace",
+  "_watch",
   "progress",
   "status",
 ]);
@@ -120,6 +144,10 @@ export interface Model {
   ): Promise<Reply<K>>;
   /** Stops the kernel's scan. */
   cancelScan(): void;
+  /** Stops watching a training. */
+  stopWatch(): void;
+  /** Tells the kernel which tensors are in sight: they are read next. */
+  look(paths: readonly string[]): void;
 }
 
 /** Binds an anywidget model. Called once a model, from `initialize`; `lifetime` ends with the model. */
@@ -211,6 +239,8 @@ export function bindModel(model: AnyModel, lifetime: AbortSignal): Model {
         send({ id, kind, ...payload });
       }),
     cancelScan: () => send({ cancel: "scan" }),
+    stopWatch: () => send({ stop: "watch" }),
+    look: (paths) => send({ look: paths }),
   };
 }
 

@@ -54,9 +54,9 @@ class ExplorerKernel:
         return changed
 
     def _on_message(self, content: Mapping[str, Any]) -> dict[str, Any] | None:
-        if content.get("cancel") == "scan":
-            self.explorer.cancel()
-        if "cancel" in content:
+        if content.get("cancel") == "scan" or content.keys() & {"look", "stop"}:
+            self.explorer._on_message(self.explorer, dict(content), [])
+        if "id" not in content:
             return None
         self.requests.append(dict(content))
         try:

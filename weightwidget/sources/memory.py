@@ -36,15 +36,20 @@ class HeldTensor:
         Never changed.
     guard
         Called before each read; raises if the memory must not be touched any more.
+    counted
+        Whether torch's version counter is told of changes: not of an array's.
     """
 
-    __slots__ = ("dtype", "guard", "name", "shape", "tensor")
+    __slots__ = ("counted", "dtype", "guard", "name", "shape", "tensor")
 
-    def __init__(self, name: str, tensor: torch.Tensor, guard: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, name: str, tensor: torch.Tensor, guard: Callable[[], None] | None = None, counted: bool = True
+    ) -> None:
         self.name = name
         self.tensor: torch.Tensor | None = tensor
         self.shape, self.dtype = tensor.shape, tensor.dtype
         self.guard = guard
+        self.counted = counted
 
     def __call__(self, index: Index) -> torch.Tensor:
         """Read a slice."""
@@ -132,7 +137,7 @@ def list_entries(
                 shape=tuple(value.shape),
                 dtype=dtype_name(value.dtype),
                 role=entry.role,
-                reader=HeldTensor(name, value, guard),
+                reader=HeldTensor(name, value, guard, counted=value is entry.value),
                 shared_with=tied[0] if tied else None,
                 device=device or str(value.device),
             )

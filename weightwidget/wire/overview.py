@@ -119,8 +119,9 @@ class OverviewPacker:
         self._described, self._codes = self._describe()
         self._describe_anatomy()
         self._histograms: dict[tuple[str, int], tuple[TensorSummary, Array]] = {}
-        self._whole: list[Grid] | None = None
-        self._drawn: dict[FilterPlan, FilterPictures] = {}
+        self._whole_rows: list[int] | None = None
+        self._whole: dict[int, tuple[TensorSummary, Grid]] = {}
+        self._drawn: dict[FilterPlan, tuple[TensorSummary, FilterPictures]] = {}
 
     def pack(
         self,
@@ -152,12 +153,8 @@ class OverviewPacker:
         modules = modules or {}
         records: list[TensorSummary | None] = [tensors.get(ref.name) for ref in self._refs]
         records += [modules.get(path) for path in self._own_slot]
-        room = self._filter_budget
-        if grids is None:
-            grids = self._small(records) if modules else []
-            room = min(room, self._room - sum(kept_size(self._refs[grid.row]) for grid in grids))
+        grids, drawn = self._kept(records, bool(modules), filters, grids)
         kept = list(as_arrays(grids))
-        drawn = self._filters(records, grids, room) if modules and filters else []
         index = self._index(records, [entry for _, _, entry in kept], [layer.plan for layer in drawn])
         arrays: dict[str, Array] = {"index": index, "slot": self._slots, **self._codes}
         arrays["summarised"] = np.array([record is not None for record in records], np.uint8)
@@ -173,12 +170,57 @@ class OverviewPacker:
         blob |= dict(filter_pictures.as_arrays(drawn))
         return save_safetensors(blob)
 
+    def _kept(
+        self,
+        records: Sequence[TensorSummary | None],
+        modules: bool,
+        filters: bool,
+        grids: Sequence[Grid] | None = None,
+    ) -> tuple[Sequence[Grid], list[FilterPictures]]:
+        """What is kept of the weights themselves: `grids`, or else small tensors; and pictures of filters."""
+        room = self._filter_budget
+        if grids is None:
+            grids = self._small(records) if modules else []
+            room = min(room, self._room - sum(kept_size(self._refs[grid.row]) for grid in grids))
+        return grids, self._filters(records, grids, room) if modules and filters else []
+
+    def look(self, tensors: Mapping[str, TensorSummary]) -> None:
+        """Read now what `pack` keeps of the weights themselves, so that it is as old as the records.
+
+        Parameters
+        ----------
+        tensors
+            Records by tensor name, of all of them.
+        """
+        records = [tensors.get(ref.name) for ref in self._refs]
+        self._kept(records, modules=True, filters=True)
+
+    def adopt(self, earlier: OverviewPacker) -> None:
+        """Take over what an earlier packer has computed of records that still hold.
+
+        Parameters
+        ----------
+        earlier
+            Of a source with the same tensors.
+        """
+        if self.detail == earlier.detail:
+            self._histograms = dict(earlier._histograms)
+        self._whole, self._drawn = dict(earlier._whole), dict(earlier._drawn)
+
     def _small(self, records: Sequence[TensorSummary | None]) -> list[Grid]:
-        """Small tensors, read once."""
-        if self._whole is None:
-            rows = choose_whole(self._refs, min(int(KEPT_BUDGET * self._scale), self._room))
-            self._whole = [whole(row, self._refs[row]) for row in rows if is_read(records[row])]
-        return self._whole
+        """Small tensors, each read once a record."""
+        if self._whole_rows is None:
+            self._whole_rows = choose_whole(self._refs, min(int(KEPT_BUDGET * self._scale), self._room))
+        found = []
+        for row in self._whole_rows:
+            record = records[row]
+            if record is None or record.error:
+                continue
+            kept = self._whole.get(row)
+            if kept is None or kept[0] is not record:
+                kept = self._whole[row] = record, whole(row, self._refs[row])
+            found.append(kept[1])
+        return found
 
     def _filters(
         self, records: Sequence[TensorSummary | None], grids: Sequence[Grid], budget: int
@@ -188,11 +230,13 @@ class OverviewPacker:
         skip |= {row for row in range(len(self._refs)) if not is_read(records[row])}
         found = []
         for plan in choose_layers(self._refs, self._anatomy, budget, skip):
-            if plan not in self._drawn:
-                record = records[plan.row]
-                assert record is not None  # see is_read
-                self._drawn[plan] = filter_pictures.draw(plan, self._refs[plan.row], record)
-            found.append(self._drawn[plan])
+            record = records[plan.row]
+            assert record is not None  # see is_read
+            drawn = self._drawn.get(plan)
+            if drawn is None or drawn[0] is not record:
+                drawn = record, filter_pictures.draw(plan, self._refs[plan.row], record)
+                self._drawn[plan] = drawn
+            found.append(drawn[1])
         return found
 
     @property

@@ -1,11 +1,13 @@
-/** The line at the top: name, totals, search, how far the scan is, whether a kernel answers. */
+/** The line at the top: name, totals, search, how far scan and training are, whether a kernel answers. */
 
 import { h, setText } from "../draw/dom";
-import { formatBytes, formatCount, formatShare, formatShort } from "../draw/format";
+import { formatBytes, formatCount, formatShort } from "../draw/format";
 import { visible } from "../draw/visible";
 import type { KernelState } from "../model";
 import { inTotals, type Overview } from "../overview";
 import type { Store } from "../store";
+import { scanProgress } from "./toolbar/progress";
+import { watchNote } from "./toolbar/watch";
 
 /** Milliseconds without a keystroke after which the query is taken over. */
 const TYPING_PAUSE = 120;
@@ -28,7 +30,8 @@ export function toolbar(store: Store): HTMLElement {
     totals(store),
     leftOut(store),
     search(store),
-    progress(store),
+    scanProgress(store),
+    watchNote(store),
     kernelNote(store),
   );
 }
@@ -164,25 +167,6 @@ function syntaxHelp(input: HTMLInputElement, take: () => void): HTMLElement {
   }
   closeWhenLeft(help);
   return help;
-}
-
-function progress(store: Store): HTMLElement {
-  const bar = h("progress", { max: 1, "aria-label": "scan" });
-  const text = h("span", { class: "ww-soft ww-number" });
-  const cancel = h("button", { type: "button", title: "stop reading the weights" }, "cancel");
-  cancel.addEventListener("click", () => store.model.cancelScan());
-  const box = h("div", { class: "ww-progress" }, bar, text, cancel);
-  store.effect(() => {
-    const status = store.traits.status.value;
-    const share = store.traits.progress.value;
-    box.hidden = status === "ready";
-    bar.hidden = cancel.hidden = status !== "scanning";
-    bar.value = share;
-    if (status === "scanning") text.textContent = formatShare(Math.floor(share * 100) / 100);
-    else if (status === "cancelled") text.textContent = `scan cancelled at ${formatShare(share)}`;
-    else setText(text, store.traits._message.value || "the scan failed", true);
-  });
-  return box;
 }
 
 const COPY: [text: string, title: string] = [

@@ -8,6 +8,7 @@ import type { TreeNode } from "../tree";
 import { emptyNote } from "./tree/empty";
 import { treeHeader } from "./tree/header";
 import { treeKeyHandler } from "./tree/keyboard";
+import { createLook } from "./tree/look";
 import { type MenuItem, openMenu } from "./tree/menu";
 import { isGroupOfBlocks } from "./tree/merged";
 import { createRow, ROW_HEIGHT, type RowContext, type RowElement } from "./tree/row";
@@ -19,6 +20,9 @@ const SPARE_ROWS = 8;
 const FOLLOW_PAUSE = 120;
 
 let views = 0;
+
+/** Number of the row at a height in pixels. */
+const inSight = (top: number): number => Math.max(0, Math.floor(top / ROW_HEIGHT));
 
 export function treePanel(store: Store): HTMLElement {
   const { selected } = store.traits;
@@ -61,10 +65,11 @@ export function treePanel(store: Store): HTMLElement {
 
   // -- drawing -------------------------------------------------------------------------------------------------------
 
+  const look = createLook(store);
   const draw = (): void => {
     const all = rows();
     const height = scroller.clientHeight;
-    const first = Math.max(0, Math.floor(scroller.scrollTop / ROW_HEIGHT) - SPARE_ROWS);
+    const first = Math.max(0, inSight(scroller.scrollTop) - SPARE_ROWS);
     const stop = Math.min(all.length, Math.ceil((scroller.scrollTop + height) / ROW_HEIGHT) + SPARE_ROWS);
     const needed = Math.ceil(height / ROW_HEIGHT) + 2 * SPARE_ROWS + 1;
     while (pool.length < needed) {
@@ -92,6 +97,7 @@ export function treePanel(store: Store): HTMLElement {
         { detail: "histograms" },
       );
     }
+    look(() => all.slice(inSight(scroller.scrollTop), inSight(scroller.scrollTop + height - 1) + 1));
     const used = new Set<number>();
     for (let at = first; at < stop; at++) {
       const slot = at % pool.length;
