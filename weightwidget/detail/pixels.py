@@ -66,6 +66,11 @@ class Pixels:
             slice(col >> cols, (col + wide - 1 >> cols) + 1),
         )
 
+    def place_of_pixels(self, row: int, col: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
+        """Find so many pixels, of which the first covers this row and column of the window."""
+        top, left = row >> self.levels[0], col >> self.levels[1]
+        return slice(top, top + shape[0]), slice(left, left + shape[1])
+
     def covered(self) -> npt.NDArray[np.float64]:
         """Count the elements under each pixel."""
         rows, cols = (
@@ -97,6 +102,12 @@ class Extremes(Pixels):
         np.minimum(low, self.fold(block, torch.amin).numpy(), out=low)
         np.maximum(high, self.fold(block, torch.amax).numpy(), out=high)
 
+    def merge(self, row: int, col: int, low: Array, high: Array) -> None:
+        """Take the pixels of a block without NaN, as `add` takes its elements."""
+        place = self.place_of_pixels(row, col, low.shape)
+        np.minimum(self.low[place], low, out=self.low[place])
+        np.maximum(self.high[place], high, out=self.high[place])
+
     def result(self, aggregate: Aggregate) -> npt.NDArray[np.float32]:
         """Pixels for one of absmax, min, max: shape (height, width)."""
         low, high = self.low, self.high
@@ -112,15 +123,28 @@ class Extremes(Pixels):
 
 
 class Moments(Pixels):
-    """Sum and sum of squares under each pixel, about a shift that keeps the difference of the two exact."""
+    """Sum and sum of squares under each pixel, about a shift that keeps the difference of the two exact.
 
-    def __init__(self, window: tuple[int, int, int, int], levels: tuple[int, int], dtype: torch.dtype) -> None:
+    Parameters
+    ----------
+    window, levels
+        As of `Pixels`.
+    dtype
+        Of the blocks.
+    shift
+        Some number near the mean of all elements.
+    """
+
+    def __init__(
+        self, window: tuple[int, int, int, int], levels: tuple[int, int], dtype: torch.dtype, shift: float
+    ) -> None:
         super().__init__(window, levels)
         self.total: Array = np.zeros((self.height, self.width))
         self.square: Array = np.zeros((self.height, self.width))
-        self.extremes: Extremes | None = None
-        self.window, self.dtype = window, dtype
-        self.shift: float | None = None
+        self.odd: Array | None = None
+        """What is not finite under a pixel, if anything is: NaN before an infinity; 0 where all is finite."""
+        self.window, self.dtype, self.shift = window, dtype, shift
+        self._odd: Extremes | None = None
 
     def add(self, row: int, col: int, block: torch.Tensor) -> None:
         """Take a block, as `Extremes.add` does."""
@@ -128,17 +152,22 @@ class Moments(Pixels):
         wide = block.to(torch.float64, copy=True)
         if not math.isfinite(float(wide.sum())):
             finite = wide.isfinite()
-            if self.extremes is None:
-                self.extremes = Extremes(self.window, self.levels, self.dtype)
-            # Only non-finite elements count here: everything else would need the blocks that have gone by.
-            self.extremes.add(row, col, torch.where(finite, 0.0, wide).to(self.dtype))
+            if self._odd is None:
+                self._odd = Extremes(self.window, self.levels, self.dtype)
+                self._odd.low[:] = self._odd.high[:] = 0
+            # Only non-finite elements count here.
+            self._odd.add(row, col, torch.where(finite, 0.0, wide).to(self.dtype))
+            self.odd = self._odd.larger()
             wide = torch.where(finite, wide, 0.0)
-        if self.shift is None:
-            mean = float(wide.mean())
-            self.shift = mean if math.isfinite(mean) else 0.0
         wide -= self.shift
         self.total[place] += self.fold(wide, torch.sum).numpy()
         self.square[place] += self.fold(wide.square_(), torch.sum).numpy()
+
+    def merge(self, row: int, col: int, total: Array, square: Array) -> None:
+        """Take the sums under the pixels of a block of finite elements, as `add` takes its elements."""
+        place = self.place_of_pixels(row, col, total.shape)
+        self.total[place] += total
+        self.square[place] += square
 
     def result(self, aggregate: Aggregate) -> npt.NDArray[np.float32]:
         """Pixels for mean or std (population): shape (height, width)."""
@@ -147,15 +176,12 @@ class Moments(Pixels):
         with np.errstate(over="ignore", invalid="ignore"):
             values = self.total / count
             if aggregate == "mean":
-                values += self.shift or 0.0
+                values += self.shift
             else:
                 values = np.sqrt(np.maximum(self.square / count - np.square(values), 0))
         values = np.nan_to_num(values, nan=FLOAT32_MAX, posinf=FLOAT32_MAX, neginf=-FLOAT32_MAX)
-        if self.extremes is not None:
-            # Pixels of blocks that were finite throughout are still at their start: low +Inf, high -Inf.
-            untouched = self.extremes.low > self.extremes.high
-            odd = self.extremes.larger()
-            values = np.where(np.isfinite(odd) | untouched, values, odd)
+        if self.odd is not None:
+            values = np.where(np.isfinite(self.odd), values, self.odd)
         return _to_float32(values)
 
 
@@ -173,6 +199,10 @@ class Count(Pixels):
         # float32 counts a block exactly (GRAIN < 2**24), and sums far faster than integers do
         share = self.fold(inside.to(torch.float32), torch.sum)
         self.count[self.place(row, col, block)] += share.numpy()
+
+    def merge(self, row: int, col: int, count: Array) -> None:
+        """Take the counts under the pixels of a block, as `add` takes its elements."""
+        self.count[self.place_of_pixels(row, col, count.shape)] += count
 
     def shares(self) -> npt.NDArray[np.uint8]:
         """Shares of 255, rounded up: shape (height, width)."""

@@ -1,0 +1,132 @@
+"""One pass over a window of a matrix, for all that is drawn of it: compiled where that is there, else in torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+from weightwidget.detail.boxes import GRAIN
+from weightwidget.detail.matrix import Matrix
+from weightwidget.detail.pixels import Count, Extremes, Moments
+from weightwidget.summary.compiling import compiled
+
+KERNELS = "weightwidget.detail.compiled_tiles"
+
+Window = tuple[int, int, int, int]
+IsCancelled = Callable[[], bool] | None
+
+
+def kernels() -> ModuleType | None:
+    """The compiled kernels, once they are ready."""
+    return compiled(KERNELS)
+
+
+def reduce(
+    matrix: Matrix,
+    window: Window,
+    levels: tuple[int, int],
+    parts: list[Extremes | Moments | Count],
+    cancelled: IsCancelled = None,
+) -> None:
+    """Hand all elements of a window to the parts.
+
+    Parameters
+    ----------
+    matrix
+        The matrix; fastest where its rows run along memory.
+    window
+        row0, row1, col0, col1; ends exclusive.
+    levels
+        A pixel covers 2**level elements on each axis.
+    parts
+        What takes the elements; all of that window and those levels.
+    cancelled
+        Asked between bands.
+
+    Raises
+    ------
+    Cancelled
+        When `cancelled` says so.
+    """
+    compiled_kernels = kernels() if levels != (0, 0) and matrix.dtype == torch.float32 else None
+    unit = 1 << levels[0], 1 << levels[1]
+    if compiled_kernels is None:
+        for row, col, band in matrix.bands(window, unit, cancelled):
+            _add(row, col, band, levels, parts)
+        return
+    for row, col, stored in matrix.bands(window, unit, cancelled, stored=True):
+        rest = parts
+        if stored.device.type == "cpu" and (stored.stride(1) == 1 or stored.shape[1] == 1):
+            rest = _add_compiled(compiled_kernels, row, col, stored, levels, parts)
+        if rest:
+            _add(row, col, stored, levels, rest)
+
+
+def grains(row: int, col: int, band: torch.Tensor, levels: tuple[int, int]) -> Iterator[tuple[int, int, torch.Tensor]]:
+    """Cut a band that starts at this row and column into blocks of at most `GRAIN` elements.
+
+    A block begins at the edge of a pixel, or lies within one.
+    """
+    unit = 1 << levels[0], 1 << levels[1]
+    width = min(band.shape[1], max(min(unit[1], GRAIN), 1 << 12))
+    height = max(1, GRAIN // width)
+    height = height // unit[0] * unit[0] if height >= unit[0] else 1 << (height.bit_length() - 1)
+    for top in range(0, band.shape[0], height):
+        for left in range(0, band.shape[1], width):
+            yield row + top, col + left, band[top : top + height, left : left + width]
+
+
+def _add(
+    row: int, col: int, band: torch.Tensor, levels: tuple[int, int], parts: list[Extremes | Moments | Count]
+) -> None:
+    for top, left, stored in grains(row, col, band, levels):
+        block = stored.to(torch.float32) if stored.dtype == torch.bfloat16 else stored
+        for part in parts:
+            part.add(top, left, block)
+
+
+def _add_compiled(
+    compiled_kernels: ModuleType,
+    row: int,
+    col: int,
+    band: torch.Tensor,
+    levels: tuple[int, int],
+    parts: list[Extremes | Moments | Count],
+) -> list[Extremes | Moments | Count]:
+    """Reduce a band, and give back the parts for which the kernels could not do it."""
+    height, width = band.shape
+    memory: Any = (band.as_strided((_extent(band),), (1,)), band.stride(0), height, width, *levels)
+    if band.dtype == torch.bfloat16:
+        memory = (memory[0].view(torch.int16).numpy().view(np.uint16), *memory[1:])
+    else:
+        memory = (memory[0].numpy(), *memory[1:])
+    shape = -(-height >> levels[0]), -(-width >> levels[1])
+    rest: list[Extremes | Moments | Count] = []
+    measured: list[Extremes | Moments] = [part for part in parts if not isinstance(part, Count)]
+    if measured:
+        shift = next((part.shift for part in measured if isinstance(part, Moments)), 0.0)
+        low, high = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        total, square = np.empty(shape), np.empty(shape)
+        # What is not finite is left to torch: it tells NaN and both infinities apart.
+        if not np.isfinite(compiled_kernels.reduce(*memory, shift, low, high, total, square)):
+            rest += measured
+            measured = []
+        for part in measured:
+            if isinstance(part, Extremes):
+                part.merge(row, col, low, high)
+            else:
+                part.merge(row, col, total, square)
+    for count in (part for part in parts if isinstance(part, Count)):
+        counts = np.empty(shape)
+        compiled_kernels.count(*memory, *count.limits, counts)
+        count.merge(row, col, counts)
+    return rest
+
+
+def _extent(band: torch.Tensor) -> int:
+    """Elements of memory from the first of a band up to its last."""
+    return (band.shape[0] - 1) * band.stride(0) + band.shape[1]
