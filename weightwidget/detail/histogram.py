@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 
 from weightwidget.detail.blocks import Block, numbers, spans, split
+from weightwidget.detail.region import Region
 from weightwidget.sources.base import TensorRef
 from weightwidget.summary.cancel import Cancelled
 
@@ -66,7 +67,7 @@ class Histogram:
 
 
 def histogram(
-    weights: TensorRef | torch.Tensor,
+    weights: TensorRef | torch.Tensor | Region,
     bins: int,
     scale: Scale = "value",
     range: Range = (-1.0, 1.0),  # noqa: A002 - numpy.histogram's name for it
@@ -80,7 +81,7 @@ def histogram(
     Parameters
     ----------
     weights
-        A tensor of any real type, or a reference to one.
+        A tensor of any real type, a reference to one, or a part of one: then nothing but that is read.
     bins
         Number of bins, all of the same width.
     scale
@@ -130,7 +131,7 @@ def histogram(
 
 
 def count(
-    weights: TensorRef | torch.Tensor,
+    weights: TensorRef | torch.Tensor | Region,
     range: Range,  # noqa: A002 - numpy.histogram's name for it
     cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[int, int]:
@@ -139,7 +140,7 @@ def count(
     Parameters
     ----------
     weights
-        A tensor of any real type, or a reference to one.
+        A tensor of any real type, a reference to one, or a part of one: then nothing but that is read.
     range
         Lowest and highest value, both included; infinite ends are allowed.
     cancelled
@@ -252,7 +253,7 @@ class _Binning:
         np.clip(at, -1, self.bins, out=at)
         at += 1  # now truncation rounds down everywhere
         slots = at.astype(np.int32)
-        doubtful = np.flatnonzero(off <= doubt)
+        doubtful = np.flatnonzero(~(off > doubt))  # NaN, too, where it overflowed
         slots[doubtful] = self._exact(block[doubtful])
         return slots
 
@@ -287,7 +288,7 @@ def _tally(span: torch.Tensor, binning: _Binning) -> _Tally:
 
 
 def _over_spans(
-    weights: TensorRef | torch.Tensor, work: Callable[[torch.Tensor], T], cancelled: Callable[[], bool]
+    weights: TensorRef | torch.Tensor | Region, work: Callable[[torch.Tensor], T], cancelled: Callable[[], bool]
 ) -> Iterator[T]:
     """Results of `work` for every span, from several threads where that pays."""
 
@@ -296,8 +297,8 @@ def _over_spans(
             raise Cancelled
         return work(span)
 
-    parts = (span for _, span in spans(weights, ordered=False))
-    size = weights.numel if isinstance(weights, TensorRef) else weights.numel()
+    parts = weights.spans() if isinstance(weights, Region) else (span for _, span in spans(weights, ordered=False))
+    size = weights.numel() if isinstance(weights, torch.Tensor) else weights.numel
     threads = min(MAX_THREADS, os.cpu_count() or 1)
     if size < PARALLEL_FROM or threads == 1:
         yield from map(one, parts)
