@@ -9,20 +9,28 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
+from types import ModuleType
 from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from weightwidget.detail.blocks import Block, numbers, spans, split
+from weightwidget.detail.blocks import SPAN, Block, numbers, spans, split
 from weightwidget.detail.region import Region
-from weightwidget.sources.base import TensorRef
+from weightwidget.sources.base import TensorRef, torch_dtype
 from weightwidget.summary.cancel import Cancelled
+from weightwidget.summary.compiling import compiled, want
 
 Scale = Literal["value", "magnitude"]
 Range = tuple[float, float]
 T = TypeVar("T")
+
+KERNELS = "weightwidget.detail.compiled_histogram"
+
+PATTERNS_FROM = 1 << 19
+"""Elements from which on it pays to count the bit patterns of types of 16 bits and fewer, and to bin those."""
 
 PARALLEL_FROM = 4_000_000
 """Elements from which on several threads pay."""
@@ -115,9 +123,15 @@ def histogram(
         low, high = max(low - half, -sys.float_info.max), min(high + half, sys.float_info.max)
     binning = _Binning(bins, low, high, magnitude=scale == "magnitude")
 
+    size = weights.numel() if isinstance(weights, torch.Tensor) else weights.numel
+    if size >= PARALLEL_FROM:
+        want(KERNELS)  # smaller tensors take a few milliseconds without
     total = _Tally(bins)
-    for part in _over_spans(weights, lambda span: _tally(span, binning), cancelled):
-        total.add(part)
+    if not isinstance(weights, Region) and _itemsize(weights) <= 2 and size >= PATTERNS_FROM:
+        total.add(_of_patterns(weights, binning, cancelled))
+    else:
+        for part in _over_spans(weights, lambda span: _tally(span, binning), cancelled):
+            total.add(part)
     return Histogram(
         counts=total.slots[1:-1].astype(np.float64),
         range=(low, high),
@@ -235,6 +249,38 @@ class _Binning:
             return math.inf
         return 8 * float(np.finfo(kind).eps) * (self.bins + self.reach * self.per_unit)
 
+    @property
+    def compiles(self) -> bool:
+        """Whether the compiled kernels bin this, and faster than NumPy does."""
+        return self.sizes[2] <= 3 if self.magnitude else self._doubt(np.float32) <= 0.02
+
+    @cached_property
+    def values(self) -> npt.NDArray[np.float32]:
+        """The smallest weight of each slot, float32 (bins + 3,): from -Inf below the range to +Inf after all."""
+        smallest = np.concatenate([self.edges[:-1], self.edges[-1:]]).astype(np.float32)
+        up = np.nextafter(smallest, np.float32(np.inf))
+        short = smallest < self.edges
+        short[-1] = smallest[-1] <= self.edges[-1]  # the last bin holds its upper edge
+        return np.concatenate([[-np.inf], np.where(short, up, smallest), [np.inf]]).astype(np.float32)
+
+    @cached_property
+    def sizes(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], int]:
+        """The smallest magnitude of each bin and the smallest beyond the last, and where to look for them.
+
+        Float32 (bins + 1,); int32 (32769,): the bin of the smallest magnitude with each upper half of the bits; how
+        often the bins between two of these are to be halved.
+        """
+        smallest = np.append(_smallest(self.edges[:-1]), _smallest(self.edges[-1:], beyond=True))
+        upper = (np.arange(0x7F80, dtype=np.uint32) << 16).view(np.float32)
+        starts: npt.NDArray[np.int32] = np.full((1 << 15) + 1, self.bins - 1, np.int32)
+        starts[: len(upper)] = np.maximum(np.searchsorted(smallest[:-1], upper, side="right") - 1, 0)
+        return smallest, starts, int(np.diff(starts).max()).bit_length()
+
+    @property
+    def doubt(self) -> float:
+        """How far off, in bins, an estimate in float32 may be."""
+        return self._doubt(np.float32)
+
     def slots(self, block: Block) -> npt.NDArray[np.int32]:
         """Slots of finite weights: 0 below, 1 … bins, bins + 1 above."""
         kind = block.dtype.type
@@ -266,7 +312,23 @@ class _Binning:
         return slots
 
 
+def _smallest(edges: npt.NDArray[np.float64], *, beyond: bool = False) -> npt.NDArray[np.float32]:
+    """The smallest positive float32 whose logarithm is at least each edge, or beyond it; +Inf if there is none."""
+    # Bits of positive floats are in the order of their values.
+    low, high = np.zeros(len(edges), np.int64), np.full(len(edges), 0x7F800000, np.int64)
+    while (high - low > 1).any():
+        middle = (low + high) // 2
+        with np.errstate(divide="ignore"):
+            logs = np.log10(middle.astype(np.uint32).view(np.float32).astype(np.float64))
+        reached = logs > edges if beyond else logs >= edges
+        high, low = np.where(reached, middle, high), np.where(reached, low, middle)
+    return high.astype(np.uint32).view(np.float32)
+
+
 def _tally(span: torch.Tensor, binning: _Binning) -> _Tally:
+    kernels = compiled(KERNELS)
+    if kernels is not None and span.dtype == torch.float32 and span.is_contiguous() and binning.compiles:
+        return _tally_compiled(kernels, span, binning)
     tally = _Tally(binning.bins)
     with np.errstate(over="ignore", invalid="ignore"):
         for piece in split(span):
@@ -285,6 +347,61 @@ def _tally(span: torch.Tensor, binning: _Binning) -> _Tally:
             # Torch counts int32, and without Python's lock; NumPy does neither.
             tally.slots += torch.bincount(slots, minlength=binning.bins + 2).numpy()
     return tally
+
+
+def _tally_compiled(kernels: ModuleType, span: torch.Tensor, binning: _Binning) -> _Tally:
+    tally, bins = _Tally(binning.bins), binning.bins
+    weights = span.resolve_neg().view(-1).numpy()
+    slots = np.zeros(bins + 5, np.int64)
+    if binning.magnitude:
+        tally.zeros = kernels.by_size(weights, *binning.sizes, slots)
+    else:
+        tally.zeros = kernels.by_value(weights, binning.values, binning.low, binning.per_unit, binning.doubt, slots)
+    tally.slots[:] = slots[: bins + 2]
+    tally.nan, tally.posinf, tally.neginf = (int(number) for number in slots[bins + 2 :])
+    return tally
+
+
+def _itemsize(weights: TensorRef | torch.Tensor) -> int:
+    return (torch_dtype(weights.dtype) if isinstance(weights, TensorRef) else weights.dtype).itemsize
+
+
+def _of_patterns(weights: TensorRef | torch.Tensor, binning: _Binning, cancelled: Callable[[], bool]) -> _Tally:
+    """Bin the bit patterns, as often as each occurs: every weight with one pattern falls into one slot."""
+    dtype = torch_dtype(weights.dtype) if isinstance(weights, TensorRef) else weights.dtype
+    patterns = np.zeros(1 << 8 * dtype.itemsize, np.int64)
+    for part in _over_spans(weights, _patterns, cancelled):
+        patterns += part
+    code = torch.uint8 if dtype.itemsize == 1 else torch.int16
+    found = np.flatnonzero(patterns)
+    values = numbers(torch.from_numpy(found).to(code).view(dtype))
+    times = patterns[found]
+    tally = _Tally(binning.bins)
+    tally.nan, tally.posinf, tally.neginf, tally.zeros = (
+        int(times[which].sum()) for which in (np.isnan(values), values == np.inf, values == -np.inf, values == 0)
+    )
+    binned = np.isfinite(values)
+    if binning.magnitude:
+        binned &= values != 0
+    with np.errstate(over="ignore", invalid="ignore"):
+        np.add.at(tally.slots, binning.slots(values[binned]), times[binned])
+    return tally
+
+
+def _patterns(span: torch.Tensor) -> npt.NDArray[np.int64]:
+    """Count the bit patterns of a part of a tensor."""
+    found = np.zeros(1 << 8 * span.dtype.itemsize, np.int64)
+    kernels = compiled(KERNELS)
+    narrow, code = (torch.uint8, np.uint8) if span.dtype.itemsize == 1 else (torch.int16, np.uint16)
+    # Counting many at once pays: the result is as long as there are patterns. Numbers start no threads.
+    for piece in split(span.resolve_neg(), SPAN if kernels else 1 << 17):
+        bits = piece.view(narrow).numpy().view(code)
+        if kernels is not None:
+            kernels.patterns(bits, found)
+        else:
+            # Torch counts int32, and without Python's lock; NumPy does neither.
+            found += torch.bincount(torch.from_numpy(bits.astype(np.int32)), minlength=len(found)).numpy()
+    return found
 
 
 def _over_spans(
