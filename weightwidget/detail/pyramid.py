@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 
 from weightwidget.detail.matrix import Matrix
-from weightwidget.detail.pixels import Aggregate, Extremes, Moments
+from weightwidget.detail.pixels import Aggregate, Extremes, Moments, halved
 from weightwidget.detail.reduction import IsCancelled, Window, kernels, reduce
 from weightwidget.sources.base import TensorRef
 
@@ -173,7 +173,7 @@ def coarse_pixels(
 
     def pixels(plane: Callable[[Page], Array], fold: np.ufunc) -> Array:
         cells = np.block([[plane(page) for page in row] for row in pages])
-        return _halved(_halved(cells, 0, down, fold), 1, right, fold)
+        return halved(halved(cells, 0, down, fold), 1, right, fold)
 
     if aggregate not in ("mean", "std"):
         found = Extremes(window, levels, matrix.dtype)
@@ -243,20 +243,6 @@ def _version(matrix: Matrix) -> int:
 
 def _cells(size: int, level: int) -> int:
     return -(-size >> level)
-
-
-def _halved(cells: Array, axis: int, times: int, fold: np.ufunc) -> Array:
-    """Reduce pairs of neighbours along an axis, again and again; the last may stand alone."""
-    for _ in range(times):
-        size = cells.shape[axis]
-        if size == 1:
-            break
-        turned = np.moveaxis(cells, axis, 0)
-        paired = fold(turned[0 : size - 1 : 2], turned[1:size:2])
-        if size % 2:
-            paired = np.concatenate([paired, turned[-1:]])
-        cells = np.moveaxis(paired, 0, axis)
-    return cells
 
 
 def _odd(page: Page) -> Array:
