@@ -240,24 +240,28 @@ def test_work_that_is_not_wanted_ends() -> None:
         extreme(ref, None, None, (0, 5000, 0, 5000), cancelled=lambda: True)
 
 
-@given(st.data(), drawings())
+@BOTH
+@given(data=st.data(), drawing=drawings())
 @settings(deadline=None)
-def test_profiles_agree_with_numpy(data: st.DataObject, drawing: Any) -> None:
+def test_profiles_agree_with_numpy(how: str, data: st.DataObject, drawing: Any) -> None:
     shape, axes, index = drawing
     values = torch.randn(shape, generator=torch.Generator().manual_seed(math.prod(shape)))
     if data.draw(st.booleans()) and values.numel() > 1:
         values.view(-1)[0] = math.nan
         values.view(-1)[-1] = -math.inf
     matrix = np.nan_to_num(as_matrix(values.numpy(), axes, index).astype(np.float64), posinf=0, neginf=0)
-    found = profile(reference(values), axes, index)
+    with kernels(how):
+        found = profile(reference(values), axes, index)
     np.testing.assert_allclose(found.rows, np.sqrt((matrix**2).sum(1)), rtol=1e-6)
     np.testing.assert_allclose(found.cols, np.sqrt((matrix**2).sum(0)), rtol=1e-6)
     assert (found.row_step, found.col_step) == (1, 1)
 
 
-def test_long_profiles_keep_the_largest_norm_of_a_step() -> None:
+@BOTH
+def test_long_profiles_keep_the_largest_norm_of_a_step(how: str) -> None:
     values = torch.rand(3 * PROFILE_SIZE - 5, 2)
-    found = profile(reference(values), None, None)
+    with kernels(how):
+        found = profile(reference(values), None, None)
     norms = values.norm(dim=1).numpy()
     assert found.row_step == 3
     assert len(found.rows) <= PROFILE_SIZE
@@ -268,8 +272,10 @@ def test_long_profiles_keep_the_largest_norm_of_a_step() -> None:
     assert turned.col_step == 3
 
 
-def test_profiles_neither_overflow_nor_vanish() -> None:
-    found = profile(reference(torch.tensor([[3e30, 4e30], [3e-30, 4e-30]])), None, None)
+@BOTH
+def test_profiles_neither_overflow_nor_vanish(how: str) -> None:
+    with kernels(how):
+        found = profile(reference(torch.tensor([[3e30, 4e30], [3e-30, 4e-30]])), None, None)
     np.testing.assert_allclose(found.rows, [5e30, 5e-30], rtol=1e-6)
     assert len(profile(reference(torch.zeros(0, 3)), None, None).rows) == 0
 

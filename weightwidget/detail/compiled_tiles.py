@@ -196,6 +196,29 @@ def _count(flat, stride, height, width, rows, cols, least, most, counts):  # typ
                     counts[y, x + j] += sums[here, j]
 
 
+def _squares(flat, stride, height, width, rows, cols):  # type: ignore[no-untyped-def]
+    """Add the squares of a band to those of its rows and its columns.
+
+    Returns the sum of all: not finite if any element is not, in which case `rows` and `cols` mean nothing.
+    """
+    everything = 0.0
+    for left in range(0, width, CHUNK):
+        n = min(CHUNK, width - left)
+        sums = cols[left : left + n]
+        for row in range(height):
+            at = row * stride + left
+            line = flat[at : at + n]
+            total = 0.0
+            for j in range(n):
+                w = np.float64(_number(line[j]))
+                square = w * w
+                sums[j] += square
+                total += square
+            rows[row] += total
+            everything += total
+    return everything
+
+
 def _signatures(void: bool) -> list[Any]:
     made = []
     for stored, number in ((types.float32, types.float32), (types.uint16, types.float32)):
@@ -210,3 +233,10 @@ def _signatures(void: bool) -> list[Any]:
 
 reduce = njit(_signatures(void=False), **_OPTIONS)(_reduce)
 count = njit(_signatures(void=True), **_OPTIONS)(_count)
+squares = njit(
+    [
+        types.float64(types.Array(stored, 1, "C"), *[types.int64] * 3, *[types.Array(types.float64, 1, "C")] * 2)
+        for stored in (types.float32, types.uint16)
+    ],
+    **_OPTIONS,
+)(_squares)

@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from weightwidget.detail.boxes import GRAIN, copy
@@ -15,6 +16,9 @@ from weightwidget.detail.pixels import Count, Extremes, Moments
 from weightwidget.summary.compiling import compiled
 
 KERNELS = "weightwidget.detail.compiled_tiles"
+
+Memory = tuple[npt.NDArray[Any], int, int, int]
+"""Flat memory, elements from one row to the next, height, width."""
 
 BLOCK = 1 << 17
 """Elements that NumPy works on at a time: half a megabyte, which stays in a core's second cache."""
@@ -63,10 +67,22 @@ def reduce(
         return
     for row, col, stored in matrix.bands(window, unit, cancelled, stored=True):
         rest = parts
-        if stored.device.type == "cpu" and (stored.stride(1) == 1 or stored.shape[1] == 1):
-            rest = _add_compiled(compiled_kernels, row, col, stored, levels, parts)
+        memory = flat_memory(stored)
+        if memory is not None:
+            rest = _add_compiled(compiled_kernels, row, col, memory, levels, parts)
         if rest:
             _add(row, col, stored, levels, rest)
+
+
+def flat_memory(band: torch.Tensor) -> Memory | None:
+    """A band as the compiled kernels take it; None if its rows do not lie in the CPU's memory as they read them."""
+    if band.device.type != "cpu" or not (band.stride(1) == 1 or band.shape[1] == 1):
+        return None
+    height, width = band.shape
+    flat = band.as_strided(((height - 1) * band.stride(0) + width,), (1,))
+    if band.dtype == torch.bfloat16:
+        return flat.view(torch.int16).numpy().view(np.uint16), band.stride(0), height, width
+    return flat.numpy(), band.stride(0), height, width
 
 
 def grains(
@@ -102,18 +118,12 @@ def _add_compiled(
     compiled_kernels: ModuleType,
     row: int,
     col: int,
-    band: torch.Tensor,
+    memory: Memory,
     levels: tuple[int, int],
     parts: list[Extremes | Moments | Count],
 ) -> list[Extremes | Moments | Count]:
     """Reduce a band, and give back the parts for which the kernels could not do it."""
-    height, width = band.shape
-    memory: Any = (band.as_strided((_extent(band),), (1,)), band.stride(0), height, width, *levels)
-    if band.dtype == torch.bfloat16:
-        memory = (memory[0].view(torch.int16).numpy().view(np.uint16), *memory[1:])
-    else:
-        memory = (memory[0].numpy(), *memory[1:])
-    shape = -(-height >> levels[0]), -(-width >> levels[1])
+    shape = -(-memory[2] >> levels[0]), -(-memory[3] >> levels[1])
     rest: list[Extremes | Moments | Count] = []
     measured: list[Extremes | Moments] = [part for part in parts if not isinstance(part, Count)]
     if measured:
@@ -121,7 +131,7 @@ def _add_compiled(
         low, high = np.empty(shape, np.float32), np.empty(shape, np.float32)
         total, square = np.empty(shape), np.empty(shape)
         # What is not finite is left to NumPy: that tells NaN and both infinities apart.
-        if not np.isfinite(compiled_kernels.reduce(*memory, shift, low, high, total, square)):
+        if not np.isfinite(compiled_kernels.reduce(*memory, *levels, shift, low, high, total, square)):
             rest += measured
             measured = []
         for part in measured:
@@ -131,11 +141,6 @@ def _add_compiled(
                 part.merge(row, col, total, square)
     for count in (part for part in parts if isinstance(part, Count)):
         counts = np.empty(shape)
-        compiled_kernels.count(*memory, *count.limits, counts)
+        compiled_kernels.count(*memory, *levels, *count.limits, counts)
         count.merge(row, col, counts)
     return rest
-
-
-def _extent(band: torch.Tensor) -> int:
-    """Elements of memory from the first of a band up to its last."""
-    return (band.shape[0] - 1) * band.stride(0) + band.shape[1]

@@ -12,8 +12,9 @@ import numpy.typing as npt
 import torch
 
 from weightwidget.detail.matrix import DrawnAxes, Matrix, check_window
+from weightwidget.detail.norms import squares
 from weightwidget.detail.pixels import FLOAT32_MAX, Aggregate, Count, Extremes, Moments
-from weightwidget.detail.pyramid import Pyramid, cell_levels, coarse_pixels, first_mean
+from weightwidget.detail.pyramid import LARGE, Pyramid, cell_levels, coarse_pixels, first_mean
 from weightwidget.detail.reduction import KERNELS, IsCancelled, Window, grains, reduce
 from weightwidget.sources.base import TensorRef
 from weightwidget.summary.compiling import want
@@ -194,18 +195,11 @@ def profile(ref: TensorRef, axes: Axes, index: Sequence[int] | None, cancelled: 
     flipped = matrix.runs_along_columns
     if flipped:
         matrix = matrix.transposed
-    squares = np.zeros(matrix.height), np.zeros(matrix.width)
-    rows, cols = torch.from_numpy(squares[0]), torch.from_numpy(squares[1])
-    if matrix.height and matrix.width:
-        for row, col, block in _grains(matrix, (0, matrix.height, 0, matrix.width), (0, 0), cancelled):
-            # float64: squares of float32 neither overflow nor vanish in it
-            square = block.to(torch.float64, copy=True)
-            square *= square
-            if not math.isfinite(float(square.sum())):
-                square = torch.where(block.isfinite(), block, 0.0).to(torch.float64).square()
-            rows[row : row + block.shape[0]] += square.sum(1)
-            cols[col : col + block.shape[1]] += square.sum(0)
-    (row_norms, row_step), (col_norms, col_step) = (_largest_per_step(np.sqrt(sums)) for sums in squares)
+    if matrix.height * matrix.width >= LARGE:
+        want(KERNELS)
+    (row_norms, row_step), (col_norms, col_step) = (
+        _largest_per_step(np.sqrt(sums)) for sums in squares(matrix, cancelled)
+    )
     if flipped:
         return Profile(col_norms, row_norms, col_step, row_step)
     return Profile(row_norms, col_norms, row_step, col_step)
