@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 
 from weightwidget import open_weights
 from weightwidget.detail import reduction
-from weightwidget.detail.histogram import count, histogram
+from weightwidget.detail.histogram import KERNELS, count, histogram
 from weightwidget.detail.pixels import Aggregate
 from weightwidget.detail.pyramid import Pyramid
 from weightwidget.detail.region import Region
@@ -29,7 +29,7 @@ from weightwidget.detail.tiles import profile, tile
 from weightwidget.sources.base import TensorRef
 from weightwidget.summary.compiling import compiled, want
 
-ROUNDS = 5
+ROUNDS = 7
 
 HEIGHT, WIDTH = 4096, 11008
 
@@ -89,13 +89,14 @@ def without_numba() -> Iterator[None]:
 
 
 def engines() -> list[str]:
-    """What can be measured; waits for the compiler."""
-    want(reduction.KERNELS)
+    """What can be measured: the compiled kernels, for which it waits, and NumPy and torch alone."""
+    for kernels in (reduction.KERNELS, KERNELS):
+        want(kernels)
     for _ in range(600):
-        if compiled(reduction.KERNELS):
-            return ["numba", "torch"]
+        if compiled(reduction.KERNELS) and compiled(KERNELS):
+            return ["numba", "plain"]
         time.sleep(0.1)
-    return ["torch"]
+    return ["plain"]
 
 
 def measured(works: dict[str, Callable[[], object]], total: Callable[[], object]) -> list[Row]:
@@ -160,7 +161,7 @@ def three(ref: TensorRef, kept: Pyramid) -> None:
 
 
 def minilm() -> list[Row]:
-    """All tensors of all-MiniLM-L6-v2 at level 1, 1: of its package if that is installed, else of the same shapes."""
+    """All matrices of the shapes of all-MiniLM-L6-v2, 22.6 million weights, at level 1, 1."""
     shapes = [(30522, 384), (512, 384)]
     shapes += 6 * [(384, 384), (384, 384), (384, 384), (384, 384), (1536, 384), (384, 1536)]
     refs = [open_weights({"w": torch.randn(shape)}).tensors["w"] for shape in shapes]
