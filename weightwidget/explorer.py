@@ -247,6 +247,8 @@ class WeightExplorer(anywidget.AnyWidget):
     def _take(self, opened: Opened) -> None:
         self.source, self.anatomy, self._blocks, self._packer, self._filter = opened
         self.anatomy.observe(self._on_axes_set)
+        if self._handlers is not None:
+            self._handlers.forget()
 
     def _on_axes_set(self) -> None:
         self._pack()

@@ -1,10 +1,16 @@
 /** Answers the requests of src/protocol.ts from fake weights, as weightwidget/wire/handlers.py does from real ones. */
 
 import { histogramOf } from "../src/local/histogram";
-import { type Drawn, draw, largest, norms, tileOf } from "../src/local/matrix";
+import { type Drawn, draw, elements, largest, norms, tileOf } from "../src/local/matrix";
 import { poolLargest } from "../src/local/picture";
 import { logRange, robustRange, type Summary } from "../src/local/summary";
-import type { HeatmapRequests, HistogramRequests, MatrixAddress, Requests } from "../src/protocol";
+import type {
+  HeatmapRequests,
+  HistogramRequests,
+  MatrixAddress,
+  Requests,
+  Restricted,
+} from "../src/protocol";
 import { position } from "../src/tensor";
 import { ancestors } from "../src/tree";
 import type { FakeSource, FakeTensor } from "./fake-tensor";
@@ -58,6 +64,14 @@ export function kernel(source: FakeSource, records: Records): (request: Record<s
       .map((tensor) => tensor.data());
   };
 
+  /** The weights that a request is about. */
+  const asked = ({ path, region, axes, index }: Restricted & { path: string }): readonly Float32Array[] => {
+    if (!region || !axes || !index) return parts(path);
+    const tensor = find(path);
+    const drawn = draw(tensor.data(), tensor.shape, { axes, index });
+    return [elements(drawn, [...region.rows, ...region.cols]) as Float32Array];
+  };
+
   const handlers: Handlers = {
     tile: (request) => {
       const tile = tileOf(matrix(request), request.tile, request.aggregate, request.range ?? null);
@@ -82,10 +96,11 @@ export function kernel(source: FakeSource, records: Records): (request: Record<s
     },
     histogram: (request) => {
       const known = record(request.path);
+      const all = asked(request);
       const range =
         request.range ?? (request.scale === "value" ? robustRange(known) : (logRange(known) ?? [-1, 0]));
-      const { counts, below, above } = histogramOf(parts(request.path), request.bins, range, request.scale);
-      const { zeros, nan, posinf, neginf } = known;
+      const { counts, below, above } = histogramOf(all, request.bins, range, request.scale);
+      const { zeros, nan, posinf, neginf } = request.region ? specials(all) : known;
       const exact = byName.has(request.path);
       const content = {
         range,
@@ -103,9 +118,14 @@ export function kernel(source: FakeSource, records: Records): (request: Record<s
     count: (request) => {
       const [low, high] = request.range;
       let count = 0;
-      for (const part of parts(request.path)) for (const w of part) if (w >= low && w <= high) count++;
+      const all = asked(request);
+      for (const part of all) for (const w of part) if (w >= low && w <= high) count++;
       return {
-        content: { count, total: record(request.path).count, exact: byName.has(request.path) },
+        content: {
+          count,
+          total: request.region ? (all[0]?.length ?? 0) : record(request.path).count,
+          exact: byName.has(request.path),
+        },
         buffers: [],
       };
     },
@@ -123,6 +143,19 @@ export function kernel(source: FakeSource, records: Records): (request: Record<s
       return { content: { error: { type, message: (error as Error).message } }, buffers: [] };
     }
   };
+}
+
+/** What has bins of its own. */
+function specials(all: readonly Float32Array[]): Record<"zeros" | "nan" | "posinf" | "neginf", number> {
+  const found = { zeros: 0, nan: 0, posinf: 0, neginf: 0 };
+  for (const part of all) {
+    for (const w of part) {
+      if (w === 0) found.zeros++;
+      else if (Number.isNaN(w)) found.nan++;
+      else if (!Number.isFinite(w)) found[w > 0 ? "posinf" : "neginf"]++;
+    }
+  }
+  return found;
 }
 
 /** A buffer of its own, which can be transferred. */

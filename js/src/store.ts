@@ -4,7 +4,7 @@ import { batch, computed, effect, type ReadonlySignal, type Signal, signal } fro
 import { type BlockStore, type Blocks, createBlocks } from "./blocks/store";
 import type { Model, TraitSignals } from "./model";
 import { emptyOverview, type Overview, parseOverview } from "./overview";
-import type { DrawnAxes } from "./protocol";
+import type { DrawnAxes, Region } from "./protocol";
 import { type QueryResult, runQuery } from "./query";
 import { defaultAxes, usualAxes } from "./tensor";
 
@@ -17,6 +17,9 @@ export interface Hover {
   cols: number;
   value: number;
 }
+
+/** What of the selected tensor the histogram counts. */
+export type ScopeKind = "all" | "window" | "row" | "column" | "region";
 
 export interface Store {
   readonly model: Model;
@@ -38,6 +41,11 @@ export interface Store {
   readonly statistic: Signal<string>;
   readonly sort: Signal<{ key: string; descending: boolean } | null>;
   readonly hover: Signal<Hover | null>;
+  /** The cell of the heatmap that was clicked last. */
+  readonly pinned: Signal<Hover | null>;
+  /** The region of the drawn matrix that was dragged over. */
+  readonly region: Signal<Region | null>;
+  readonly scope: Signal<ScopeKind>;
   readonly theme: ReadonlySignal<"light" | "dark">;
   /** Selects a tensor or module and shows all of it: the way for clicks. */
   select(path: string): void;
@@ -102,6 +110,9 @@ export function createStore(
     statistic: signal("std"),
     sort: signal(null),
     hover: signal(null),
+    pinned: signal(null),
+    region: signal(null),
+    scope: signal("all"),
     theme,
     select: (path) =>
       batch(() => {

@@ -1,6 +1,8 @@
 """Histograms and counts against NumPy, on every type, layout and kind of range."""
 
+import importlib
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -32,6 +34,19 @@ def sample(dtype: torch.dtype, n: int = 70_001, seed: int = 0) -> torch.Tensor:
         low = 0 if "uint" in str(dtype) else -100
         return torch.randint(low, 100, (n,)).to(dtype)
     return (torch.randn(n, dtype=torch.float64) * 0.05).to(dtype)
+
+
+@pytest.fixture(scope="module", autouse=True, params=["numpy", "patterns", "compiled"])
+def how(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Every way of counting: element by element, by bit patterns where types are narrow, and both compiled."""
+    kernels = None
+    if request.param == "compiled":
+        pytest.importorskip("numba")
+        kernels = importlib.import_module(module.KERNELS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "compiled", lambda _name: kernels)
+        patch.setattr(module, "PATTERNS_FROM", 1 << 19 if request.param == "numpy" else 1)
+        yield request.param
 
 
 def assert_complete(found: module.Histogram, size: int, *, zeros_apart: bool) -> None:
@@ -263,3 +278,24 @@ def test_cancelled() -> None:
 def test_errors_say_what_to_do(call: object, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         call()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.int8], ids=str)
+def test_large_tensors_agree_with_numpy(dtype: torch.dtype) -> None:
+    """Several spans, ranges far inside and far outside, NaN, infinities and zeros of both signs."""
+    weights = (torch.randn(1_300, 1_009, generator=torch.Generator().manual_seed(7)) * 20).to(dtype)
+    if dtype.is_floating_point:
+        weights[3, 4:9] = torch.tensor([math.nan, math.inf, -math.inf, 0.0, -0.0], dtype=dtype)
+    reference = weights.to(torch.float64).flatten().numpy()
+    finite = reference[np.isfinite(reference)]
+    with np.errstate(divide="ignore"):
+        logs = np.log10(np.abs(finite[finite != 0]))
+    ranges = {"value": [(-60, 60), (1.5, 1.75), (500, 501)], "magnitude": [(-3, 2), (0.5, 0.51), (-300, -200)]}
+    for scale, keys in (("value", finite), ("magnitude", logs)):
+        for low, high in ranges[scale]:
+            for bins in (3, 400):
+                found = histogram(weights, bins, scale, (low, high))
+                np.testing.assert_array_equal(found.counts, np.histogram(keys, bins, (low, high))[0])
+                assert (found.below, found.above) == ((keys < low).sum(), (keys > high).sum())
+                assert_complete(found, weights.numel(), zeros_apart=scale == "magnitude")
+    assert (found.nan, found.posinf, found.neginf) == ((1, 1, 1) if dtype.is_floating_point else (0, 0, 0))

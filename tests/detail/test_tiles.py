@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import math
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.detail.test_matrix import as_matrix, drawings, reference
+from weightwidget.detail import reduction
 from weightwidget.detail.pixels import Aggregate
 from weightwidget.detail.tiles import PROFILE_SIZE, TILE_SIZE, extreme, profile, tile
 from weightwidget.sources import open_weights
@@ -25,6 +30,21 @@ NUMBERS = st.one_of(
     st.floats(-4, 4, width=32),
     st.sampled_from([0.0, math.nan, math.inf, -math.inf, 1e30, -1e30, 1e-30, -1e-45, 7.9148]),
 )
+
+
+@contextmanager
+def kernels(how: str) -> Iterator[None]:
+    """Tiles by the compiled kernels, or by torch alone, whichever is loaded."""
+    module = None
+    if how == "compiled":
+        pytest.importorskip("numba")
+        module = importlib.import_module(reduction.KERNELS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reduction, "compiled", lambda _name: module)
+        yield
+
+
+BOTH = pytest.mark.parametrize("how", ["compiled", "torch"])
 
 
 def pixel(cells: np.ndarray, aggregate: str) -> float:
@@ -59,9 +79,10 @@ def slow_tile(
     return values, shares
 
 
-@given(st.data(), drawings(), st.sampled_from(get_args(Aggregate)))
+@BOTH
+@given(data=st.data(), drawing=drawings(), aggregate=st.sampled_from(get_args(Aggregate)))
 @settings(deadline=None)
-def test_tiles_agree_with_numpy(data: st.DataObject, drawing: Any, aggregate: Aggregate) -> None:
+def test_tiles_agree_with_numpy(how: str, data: st.DataObject, drawing: Any, aggregate: Aggregate) -> None:
     shape, axes, index = drawing
     count = math.prod(shape)
     flat = data.draw(st.lists(NUMBERS, min_size=count, max_size=count) if count <= 64 else st.none())
@@ -70,7 +91,8 @@ def test_tiles_agree_with_numpy(data: st.DataObject, drawing: Any, aggregate: Ag
     values = torch.tensor(np.array(flat), dtype=torch.float32).reshape(shape)
     levels = data.draw(st.tuples(st.integers(0, 4), st.integers(0, 4)))
     limits = (0.1, 1.7)
-    found = tile(reference(values), axes, index, (*levels, 0, 0), aggregate, limits)
+    with kernels(how):
+        found = tile(reference(values), axes, index, (*levels, 0, 0), aggregate, limits)
     expected, shares = slow_tile(as_matrix(values.numpy(), axes, index), (*levels, 0, 0), aggregate, limits)
     assert found.values.dtype == np.float32
     assert found.shares is not None
@@ -97,8 +119,9 @@ def test_tiles_agree_with_numpy(data: st.DataObject, drawing: Any, aggregate: Ag
     ],
 )
 @pytest.mark.parametrize("aggregate", get_args(Aggregate))
+@BOTH
 def test_large_tiles_agree_with_numpy(
-    shape: tuple[int, int], place: tuple[int, int, int, int], aggregate: Aggregate
+    shape: tuple[int, int], place: tuple[int, int, int, int], aggregate: Aggregate, how: str
 ) -> None:
     """Tiles of several bands, edges that fill no pixel, pixels larger than a block."""
     values = torch.randn(shape, generator=torch.Generator().manual_seed(1)) * 0.1 + 10
@@ -110,7 +133,8 @@ def test_large_tiles_agree_with_numpy(
         (values, {"rows": [1], "cols": [0]}, True),
     ):
         where = (place[1], place[0], place[3], place[2]) if turn else place
-        found = tile(reference(data), axes, [0, 0], where, aggregate, limits)
+        with kernels(how):
+            found = tile(reference(data), axes, [0, 0], where, aggregate, limits)
         got, got_shares = (found.values.T, found.shares.T) if turn else (found.values, found.shares)
         np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-7)
         np.testing.assert_array_equal(got_shares, shares)
@@ -141,11 +165,13 @@ def test_one_outlier_is_kept_at_every_level(level: int) -> None:
         "bool",
     ],
 )
-def test_every_type(dtype: str) -> None:
+@BOTH
+def test_every_type(dtype: str, how: str) -> None:
     values = (torch.rand(300, 280, generator=torch.Generator().manual_seed(3)) * 90).to(getattr(torch, dtype))
     wide = values.to(torch.float64).numpy()
     for place in ((0, 0, 1, 0), (2, 1, 0, 0)):
-        found = tile(reference(values), None, None, place, "absmax", (5, 40))
+        with kernels(how):
+            found = tile(reference(values), None, None, place, "absmax", (5, 40))
         expected, shares = slow_tile(wide, place, "absmax", (5, 40))
         np.testing.assert_array_equal(found.values, expected.astype(np.float32))
         np.testing.assert_array_equal(found.shares, shares)
@@ -214,24 +240,28 @@ def test_work_that_is_not_wanted_ends() -> None:
         extreme(ref, None, None, (0, 5000, 0, 5000), cancelled=lambda: True)
 
 
-@given(st.data(), drawings())
+@BOTH
+@given(data=st.data(), drawing=drawings())
 @settings(deadline=None)
-def test_profiles_agree_with_numpy(data: st.DataObject, drawing: Any) -> None:
+def test_profiles_agree_with_numpy(how: str, data: st.DataObject, drawing: Any) -> None:
     shape, axes, index = drawing
     values = torch.randn(shape, generator=torch.Generator().manual_seed(math.prod(shape)))
     if data.draw(st.booleans()) and values.numel() > 1:
         values.view(-1)[0] = math.nan
         values.view(-1)[-1] = -math.inf
     matrix = np.nan_to_num(as_matrix(values.numpy(), axes, index).astype(np.float64), posinf=0, neginf=0)
-    found = profile(reference(values), axes, index)
+    with kernels(how):
+        found = profile(reference(values), axes, index)
     np.testing.assert_allclose(found.rows, np.sqrt((matrix**2).sum(1)), rtol=1e-6)
     np.testing.assert_allclose(found.cols, np.sqrt((matrix**2).sum(0)), rtol=1e-6)
     assert (found.row_step, found.col_step) == (1, 1)
 
 
-def test_long_profiles_keep_the_largest_norm_of_a_step() -> None:
+@BOTH
+def test_long_profiles_keep_the_largest_norm_of_a_step(how: str) -> None:
     values = torch.rand(3 * PROFILE_SIZE - 5, 2)
-    found = profile(reference(values), None, None)
+    with kernels(how):
+        found = profile(reference(values), None, None)
     norms = values.norm(dim=1).numpy()
     assert found.row_step == 3
     assert len(found.rows) <= PROFILE_SIZE
@@ -242,8 +272,10 @@ def test_long_profiles_keep_the_largest_norm_of_a_step() -> None:
     assert turned.col_step == 3
 
 
-def test_profiles_neither_overflow_nor_vanish() -> None:
-    found = profile(reference(torch.tensor([[3e30, 4e30], [3e-30, 4e-30]])), None, None)
+@BOTH
+def test_profiles_neither_overflow_nor_vanish(how: str) -> None:
+    with kernels(how):
+        found = profile(reference(torch.tensor([[3e30, 4e30], [3e-30, 4e-30]])), None, None)
     np.testing.assert_allclose(found.rows, [5e30, 5e-30], rtol=1e-6)
     assert len(profile(reference(torch.zeros(0, 3)), None, None).rows) == 0
 
@@ -294,11 +326,19 @@ def test_values_are_named_with_all_their_digits(value: float, dtype: torch.dtype
 
 
 THREADS = """
-import os, torch
+import os, threading, time, torch
+from weightwidget.summary.compiling import want
 from weightwidget.detail.tiles import extreme, profile, tile
 from weightwidget.sources.base import TensorRef
 
 torch.set_num_threads(4)
+if not os.environ["WEIGHTWIDGET_NO_NUMBA"]:
+    from weightwidget.detail import reduction
+    want(reduction.KERNELS)
+    while reduction.kernels() is None:
+        time.sleep(0.01)
+    while any(thread.name == "weightwidget-compile" for thread in threading.enumerate()):
+        time.sleep(0.01)
 before = len(os.listdir("/proc/self/task"))
 for dtype in ("float32", "bfloat16", "int64"):
     # One element in memory: filling a matrix would start the threads that are looked for.
@@ -315,9 +355,15 @@ assert after == before, (before, after)
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads as Linux does")
-def test_torch_starts_no_threads_of_its_own() -> None:
+@BOTH
+def test_torch_starts_no_threads_of_its_own(how: str) -> None:
     """On a busy machine they wait for each other a hundred times longer than they work."""
-    done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, check=False)
+    if how == "compiled":
+        pytest.importorskip("numba")
+    environment = {**os.environ, "WEIGHTWIDGET_NO_NUMBA": "" if how == "compiled" else "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS], capture_output=True, text=True, check=False, env=environment, timeout=100
+    )
     assert done.returncode == 0, done.stderr
 
 

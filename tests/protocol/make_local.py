@@ -109,9 +109,15 @@ def requests() -> list[dict[str, Any]]:
             if span or name != "float64":
                 asked.append({"kind": "histogram", "path": name, "bins": 13, "scale": scale, "range": span})
         asked.append({"kind": "count", "path": name, "range": [-0.25, 0.5]})
+        part = {"path": name, **matrix, "region": {"rows": window[:2], "cols": window[2:]}}
+        asked.append({"kind": "histogram", **part, "bins": 5, "scale": "value", "range": [-0.5, 1.25]})
+        asked.append({"kind": "count", **part, "range": [-0.25, 0.5]})
     other = {"tensor": "conv", "axes": {"rows": [2], "cols": [0]}, "index": [0, 2, 0]}
     asked.append({"kind": "tile", **other, "tile": [0, 0, 0, 0], "aggregate": "absmax", "range": None})
     asked.append({"kind": "cell", **other, "window": [1, 4, 2, 6]})
+    part = {"path": "conv", "axes": other["axes"], "index": other["index"], "region": {"rows": [1, 4], "cols": [2, 6]}}
+    asked.append({"kind": "histogram", **part, "bins": 4, "scale": "magnitude", "range": [-1.0, 0.5]})
+    asked.append({"kind": "count", **part, "range": [0.5, 1.5]})
     return asked
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from weightwidget.detail import pyramid
 from weightwidget.sources import open_weights
 from weightwidget.summary.summarize import summarize
 from weightwidget.wire.handlers import HANDLERS, Handlers, answer
@@ -219,3 +220,49 @@ def test_requests_after_closing_are_let_go(weights):
     handlers.close()
     handlers.receive({"id": "1", "kind": "count", "path": "block.w", "range": [0, 1]})
     assert not handlers._running
+
+
+REGION = {"axes": {"rows": [1], "cols": [0]}, "index": [0, 0], "region": {"rows": [10, 200], "cols": [3, 290]}}
+
+
+def test_a_region_is_counted_alone(weights, matrix):
+    part = matrix[3:290, 10:200].numpy().astype(np.float64)
+    request = {"kind": "histogram", "path": "block.w", "bins": 31, "scale": "value", "range": [-1, 1.5], **REGION}
+    reply, buffers = answer(weights, request)
+    expected, _ = np.histogram(part, 31, (-1, 1.5))
+    np.testing.assert_array_equal(np.frombuffer(buffers[0]), expected)
+    assert (reply["below"], reply["above"]) == ((part < -1).sum(), ((part > 1.5) & (part < np.inf)).sum())
+    assert (reply["nan"], reply["posinf"], reply["neginf"]) == (1, 1, 0)
+    counted, _ = answer(weights, {"kind": "count", "path": "block.w", "range": [0.5, 1], **REGION})
+    assert counted["count"] == ((part >= 0.5) & (part <= 1)).sum()
+    assert (counted["total"], counted["exact"]) == (190 * 287, True)
+
+
+@pytest.mark.parametrize(
+    ("region", "error", "message"),
+    [
+        ({"rows": [0, 1000], "cols": [0, 2]}, ValueError, "inside"),
+        ({"rows": [4, 4], "cols": [0, 2]}, ValueError, "inside"),
+        ({"rows": [0, 1]}, ValueError, "rows and cols"),
+        ([0, 1, 0, 2], ValueError, "rows and cols"),
+    ],
+)
+def test_regions_that_do_not_exist_are_refused(weights, region, error, message):
+    with pytest.raises(error, match=message):
+        answer(weights, {"kind": "count", "path": "block.w", "range": [0, 1], **REGION, "region": region})
+
+
+def test_a_module_has_no_regions(weights):
+    with pytest.raises(KeyError, match="no tensor 'block'"):
+        answer(weights, {"kind": "count", "path": "block", "range": [0, 1], **REGION})
+
+
+def test_what_is_kept_for_tiles_goes_when_the_weights_do(handling, weights, monkeypatch):
+    handlers, replies = handling
+    monkeypatch.setattr(pyramid, "LARGE", 1000)
+    tile = {"kind": "tile", "tensor": "block.w", "axes": {"rows": [0], "cols": [1]}, "index": [0, 0]}
+    handlers.receive({"id": "a-6", **tile, "tile": [5, 5, 0, 0], "aggregate": "absmax"})
+    assert replies.next()[0]["id"] == "a-6"
+    assert handlers._pyramid.nbytes > 0
+    handlers.forget()
+    assert handlers._pyramid.nbytes == 0

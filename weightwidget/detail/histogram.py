@@ -9,19 +9,28 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from weightwidget.detail.blocks import Block, numbers, spans, split
-from weightwidget.sources.base import TensorRef
+from weightwidget.detail.binning import Binning, Tally
+from weightwidget.detail.blocks import SPAN, Block, numbers, spans, split
+from weightwidget.detail.region import Region
+from weightwidget.sources.base import TensorRef, torch_dtype
 from weightwidget.summary.cancel import Cancelled
+from weightwidget.summary.compiling import compiled, want
 
 Scale = Literal["value", "magnitude"]
 Range = tuple[float, float]
 T = TypeVar("T")
+
+KERNELS = "weightwidget.detail.compiled_histogram"
+
+PATTERNS_FROM = 1 << 19
+"""Elements from which on it pays to count the bit patterns of types of 16 bits and fewer, and to bin those."""
 
 PARALLEL_FROM = 4_000_000
 """Elements from which on several threads pay."""
@@ -66,7 +75,7 @@ class Histogram:
 
 
 def histogram(
-    weights: TensorRef | torch.Tensor,
+    weights: TensorRef | torch.Tensor | Region,
     bins: int,
     scale: Scale = "value",
     range: Range = (-1.0, 1.0),  # noqa: A002 - numpy.histogram's name for it
@@ -80,7 +89,7 @@ def histogram(
     Parameters
     ----------
     weights
-        A tensor of any real type, or a reference to one.
+        A tensor of any real type, a reference to one, or a part of one: then nothing but that is read.
     bins
         Number of bins, all of the same width.
     scale
@@ -112,11 +121,17 @@ def histogram(
         # NumPy takes 0.5 whatever the size of the value; where float64 cannot resolve that, a wider step.
         half = max(0.5, abs(low) * 2.0**-40)
         low, high = max(low - half, -sys.float_info.max), min(high + half, sys.float_info.max)
-    binning = _Binning(bins, low, high, magnitude=scale == "magnitude")
+    binning = Binning(bins, low, high, magnitude=scale == "magnitude")
 
-    total = _Tally(bins)
-    for part in _over_spans(weights, lambda span: _tally(span, binning), cancelled):
-        total.add(part)
+    size = weights.numel() if isinstance(weights, torch.Tensor) else weights.numel
+    if size >= PARALLEL_FROM:
+        want(KERNELS)  # smaller tensors take a few milliseconds without
+    total = Tally(bins)
+    if not isinstance(weights, Region) and _itemsize(weights) <= 2 and size >= PATTERNS_FROM:
+        total.add(_of_patterns(weights, binning, cancelled))
+    else:
+        for part in _over_spans(weights, lambda span: _tally(span, binning), cancelled):
+            total.add(part)
     return Histogram(
         counts=total.slots[1:-1].astype(np.float64),
         range=(low, high),
@@ -130,7 +145,7 @@ def histogram(
 
 
 def count(
-    weights: TensorRef | torch.Tensor,
+    weights: TensorRef | torch.Tensor | Region,
     range: Range,  # noqa: A002 - numpy.histogram's name for it
     cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[int, int]:
@@ -139,7 +154,7 @@ def count(
     Parameters
     ----------
     weights
-        A tensor of any real type, or a reference to one.
+        A tensor of any real type, a reference to one, or a part of one: then nothing but that is read.
     range
         Lowest and highest value, both included; infinite ends are allowed.
     cancelled
@@ -199,74 +214,11 @@ def checked_range(given: Range, *, finite: bool = False) -> Range:
     return low, high
 
 
-class _Tally:
-    """What one pass counts: slot 0 is below the range, the last one above it."""
-
-    def __init__(self, bins: int) -> None:
-        self.slots = np.zeros(bins + 2, np.int64)
-        self.zeros = self.nan = self.posinf = self.neginf = 0
-
-    def add(self, other: _Tally) -> None:
-        self.slots += other.slots
-        self.zeros += other.zeros
-        self.nan += other.nan
-        self.posinf += other.posinf
-        self.neginf += other.neginf
-
-
-class _Binning:
-    """Finds the slot of each weight: by multiplication, and against the edges where rounding might decide."""
-
-    def __init__(self, bins: int, low: float, high: float, *, magnitude: bool) -> None:
-        self.bins, self.low, self.magnitude = bins, low, magnitude
-        with np.errstate(over="ignore", invalid="ignore"):
-            self.edges = np.linspace(low, high, bins + 1)
-        if not math.isfinite(high - low):  # linspace overflows
-            t = np.arange(bins + 1) / bins
-            self.edges = low * (1 - t) + high * t
-        self.per_unit = bins / (high - low) if high - low > bins / 1e300 else math.inf
-        self.reach = max(abs(low), abs(high))
-
-    def _doubt(self, kind: type[np.floating]) -> float:
-        """Bound how far off, in bins, the quick estimate in that type may be: 8 units in the last place."""
-        tame = 1e-30 < self.per_unit < 1e30 and self.reach < 1e30
-        if not tame and (kind is np.float32 or not math.isfinite(self.per_unit)):
-            return math.inf
-        return 8 * float(np.finfo(kind).eps) * (self.bins + self.reach * self.per_unit)
-
-    def slots(self, block: Block) -> npt.NDArray[np.int32]:
-        """Slots of finite weights: 0 below, 1 … bins, bins + 1 above."""
-        kind = block.dtype.type
-        doubt = self._doubt(kind)
-        if doubt > 0.02 and kind is np.float32:
-            kind = np.float64
-            block, doubt = block.astype(kind), self._doubt(kind)
-        if doubt > 0.2:
-            return self._exact(block).astype(np.int32)
-        keys = np.log10(np.abs(block)) if self.magnitude else block
-        at = np.subtract(keys, kind(self.low))
-        at *= kind(self.per_unit)
-        off = np.rint(at)
-        off -= at
-        np.abs(off, out=off)
-        np.clip(at, -1, self.bins, out=at)
-        at += 1  # now truncation rounds down everywhere
-        slots = at.astype(np.int32)
-        doubtful = np.flatnonzero(off <= doubt)
-        slots[doubtful] = self._exact(block[doubtful])
-        return slots
-
-    def _exact(self, weights: Block) -> npt.NDArray[np.intp]:
-        keys = weights.astype(np.float64)
-        if self.magnitude:
-            keys = np.log10(np.abs(keys))
-        slots = np.searchsorted(self.edges, keys, side="right")
-        slots[keys == self.edges[-1]] = self.bins  # the last bin holds its upper edge
-        return slots
-
-
-def _tally(span: torch.Tensor, binning: _Binning) -> _Tally:
-    tally = _Tally(binning.bins)
+def _tally(span: torch.Tensor, binning: Binning) -> Tally:
+    kernels = compiled(KERNELS)
+    if kernels is not None and span.dtype == torch.float32 and span.is_contiguous() and binning.compiles:
+        return _tally_compiled(kernels, span, binning)
+    tally = Tally(binning.bins)
     with np.errstate(over="ignore", invalid="ignore"):
         for piece in split(span):
             block = numbers(piece)
@@ -286,8 +238,63 @@ def _tally(span: torch.Tensor, binning: _Binning) -> _Tally:
     return tally
 
 
+def _tally_compiled(kernels: ModuleType, span: torch.Tensor, binning: Binning) -> Tally:
+    tally, bins = Tally(binning.bins), binning.bins
+    weights = span.resolve_neg().view(-1).numpy()
+    slots = np.zeros(bins + 5, np.int64)
+    if binning.magnitude:
+        tally.zeros = kernels.by_size(weights, *binning.sizes, slots)
+    else:
+        tally.zeros = kernels.by_value(weights, binning.values, binning.low, binning.per_unit, binning.doubt, slots)
+    tally.slots[:] = slots[: bins + 2]
+    tally.nan, tally.posinf, tally.neginf = (int(number) for number in slots[bins + 2 :])
+    return tally
+
+
+def _itemsize(weights: TensorRef | torch.Tensor) -> int:
+    return (torch_dtype(weights.dtype) if isinstance(weights, TensorRef) else weights.dtype).itemsize
+
+
+def _of_patterns(weights: TensorRef | torch.Tensor, binning: Binning, cancelled: Callable[[], bool]) -> Tally:
+    """Bin the bit patterns, as often as each occurs: every weight with one pattern falls into one slot."""
+    dtype = torch_dtype(weights.dtype) if isinstance(weights, TensorRef) else weights.dtype
+    patterns = np.zeros(1 << 8 * dtype.itemsize, np.int64)
+    for part in _over_spans(weights, _patterns, cancelled):
+        patterns += part
+    code = torch.uint8 if dtype.itemsize == 1 else torch.int16
+    found = np.flatnonzero(patterns)
+    values = numbers(torch.from_numpy(found).to(code).view(dtype))
+    times = patterns[found]
+    tally = Tally(binning.bins)
+    tally.nan, tally.posinf, tally.neginf, tally.zeros = (
+        int(times[which].sum()) for which in (np.isnan(values), values == np.inf, values == -np.inf, values == 0)
+    )
+    binned = np.isfinite(values)
+    if binning.magnitude:
+        binned &= values != 0
+    with np.errstate(over="ignore", invalid="ignore"):
+        np.add.at(tally.slots, binning.slots(values[binned]), times[binned])
+    return tally
+
+
+def _patterns(span: torch.Tensor) -> npt.NDArray[np.int64]:
+    """Count the bit patterns of a part of a tensor."""
+    found = np.zeros(1 << 8 * span.dtype.itemsize, np.int64)
+    kernels = compiled(KERNELS)
+    narrow, code = (torch.uint8, np.uint8) if span.dtype.itemsize == 1 else (torch.int16, np.uint16)
+    # Counting many at once pays: the result is as long as there are patterns. Numbers start no threads.
+    for piece in split(span.resolve_neg(), SPAN if kernels else 1 << 17):
+        bits = piece.view(narrow).numpy().view(code)
+        if kernels is not None:
+            kernels.patterns(bits, found)
+        else:
+            # Torch counts int32, and without Python's lock; NumPy does neither.
+            found += torch.bincount(torch.from_numpy(bits.astype(np.int32)), minlength=len(found)).numpy()
+    return found
+
+
 def _over_spans(
-    weights: TensorRef | torch.Tensor, work: Callable[[torch.Tensor], T], cancelled: Callable[[], bool]
+    weights: TensorRef | torch.Tensor | Region, work: Callable[[torch.Tensor], T], cancelled: Callable[[], bool]
 ) -> Iterator[T]:
     """Results of `work` for every span, from several threads where that pays."""
 
@@ -296,8 +303,8 @@ def _over_spans(
             raise Cancelled
         return work(span)
 
-    parts = (span for _, span in spans(weights, ordered=False))
-    size = weights.numel if isinstance(weights, TensorRef) else weights.numel()
+    parts = weights.spans() if isinstance(weights, Region) else (span for _, span in spans(weights, ordered=False))
+    size = weights.numel() if isinstance(weights, torch.Tensor) else weights.numel
     threads = min(MAX_THREADS, os.cpu_count() or 1)
     if size < PARALLEL_FROM or threads == 1:
         yield from map(one, parts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -19,21 +18,21 @@ Array = npt.NDArray[Any]
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
-def _fold(x: torch.Tensor, axis: int, level: int, fold: Callable[[torch.Tensor, int], torch.Tensor]) -> torch.Tensor:
-    """Reduce every 2**level entries of an axis to one; the last may stand for fewer."""
-    step = 1 << level
-    if step == 1:
-        return x
-    size = x.shape[axis]
-    whole = size // step * step
-    parts = []
-    if whole:
-        # Splitting an axis is always a view.
-        shape = (*x.shape[:axis], whole // step, step, *x.shape[axis + 1 :])
-        parts.append(fold(x.narrow(axis, 0, whole).view(shape), axis + 1))
-    if whole < size:
-        parts.append(fold(x.narrow(axis, whole, size - whole).unsqueeze(axis), axis + 1))
-    return parts[0] if len(parts) == 1 else torch.cat(parts, axis)
+def halved(cells: Array, axis: int, times: int, fold: np.ufunc) -> Array:
+    """Reduce pairs of neighbours along an axis, again and again; the last may stand alone.
+
+    By NumPy, which starts no threads, in pairs, which it takes several of at a time, and sums exactly.
+    """
+    for _ in range(times):
+        size = cells.shape[axis]
+        if size == 1:
+            break
+        turned = np.moveaxis(cells, axis, 0)
+        paired = fold(turned[0 : size - 1 : 2], turned[1:size:2])
+        if size % 2:
+            paired = np.concatenate([paired, turned[-1:]])
+        cells = np.moveaxis(paired, 0, axis)
+    return cells
 
 
 class Pixels:
@@ -53,18 +52,23 @@ class Pixels:
         self.height = -(-self.sizes[0] >> levels[0])
         self.width = -(-self.sizes[1] >> levels[1])
 
-    def fold(self, block: torch.Tensor, fold: Callable[[torch.Tensor, int], torch.Tensor]) -> torch.Tensor:
-        """Reduce a block to its pixels: `fold` reduces the axis that it is given."""
+    def fold(self, block: Array, fold: np.ufunc) -> Array:
+        """Reduce a block to its pixels."""
         # Rows first: that runs along memory and leaves little for the columns.
-        return _fold(_fold(block, 0, self.levels[0], fold), 1, self.levels[1], fold)
+        return halved(halved(block, 0, self.levels[0], fold), 1, self.levels[1], fold)
 
-    def place(self, row: int, col: int, block: torch.Tensor) -> tuple[slice, slice]:
+    def place(self, row: int, col: int, block: Array) -> tuple[slice, slice]:
         """Find the pixels of a block that starts at this row and column of the window."""
         (rows, cols), (high, wide) = self.levels, block.shape
         return (
             slice(row >> rows, (row + high - 1 >> rows) + 1),
             slice(col >> cols, (col + wide - 1 >> cols) + 1),
         )
+
+    def place_of_pixels(self, row: int, col: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
+        """Find so many pixels, of which the first covers this row and column of the window."""
+        top, left = row >> self.levels[0], col >> self.levels[1]
+        return slice(top, top + shape[0]), slice(left, left + shape[1])
 
     def covered(self) -> npt.NDArray[np.float64]:
         """Count the elements under each pixel."""
@@ -82,20 +86,25 @@ class Extremes(Pixels):
     def __init__(self, window: tuple[int, int, int, int], levels: tuple[int, int], dtype: torch.dtype) -> None:
         super().__init__(window, levels)
         number = np.float32 if dtype == torch.float32 else np.float64
-        # Whole tiles are worked on by NumPy: torch would start threads for so many pixels (see `GRAIN`).
         self.low: Array = np.full((self.height, self.width), np.inf, number)
         self.high: Array = np.full((self.height, self.width), -np.inf, number)
 
-    def add(self, row: int, col: int, block: torch.Tensor) -> None:
+    def add(self, row: int, col: int, block: Array) -> None:
         """Take a block that starts at this row and column of the window; each element comes once."""
         place = self.place(row, col, block)
         if self.levels == (0, 0):
-            self.low[place] = self.high[place] = block.numpy()
+            self.low[place] = self.high[place] = block
             return
         low, high = self.low[place], self.high[place]
-        # amin, amax, minimum and maximum all pass NaN on
-        np.minimum(low, self.fold(block, torch.amin).numpy(), out=low)
-        np.maximum(high, self.fold(block, torch.amax).numpy(), out=high)
+        # Both pass NaN on.
+        np.minimum(low, self.fold(block, np.minimum), out=low)
+        np.maximum(high, self.fold(block, np.maximum), out=high)
+
+    def merge(self, row: int, col: int, low: Array, high: Array) -> None:
+        """Take the pixels of a block without NaN, as `add` takes its elements."""
+        place = self.place_of_pixels(row, col, low.shape)
+        np.minimum(self.low[place], low, out=self.low[place])
+        np.maximum(self.high[place], high, out=self.high[place])
 
     def result(self, aggregate: Aggregate) -> npt.NDArray[np.float32]:
         """Pixels for one of absmax, min, max: shape (height, width)."""
@@ -112,33 +121,53 @@ class Extremes(Pixels):
 
 
 class Moments(Pixels):
-    """Sum and sum of squares under each pixel, about a shift that keeps the difference of the two exact."""
+    """Sum and sum of squares under each pixel, about a shift that keeps the difference of the two exact.
 
-    def __init__(self, window: tuple[int, int, int, int], levels: tuple[int, int], dtype: torch.dtype) -> None:
+    Parameters
+    ----------
+    window, levels
+        As of `Pixels`.
+    dtype
+        Of the blocks.
+    shift
+        Some number near the mean of all elements.
+    """
+
+    def __init__(
+        self, window: tuple[int, int, int, int], levels: tuple[int, int], dtype: torch.dtype, shift: float
+    ) -> None:
         super().__init__(window, levels)
         self.total: Array = np.zeros((self.height, self.width))
         self.square: Array = np.zeros((self.height, self.width))
-        self.extremes: Extremes | None = None
-        self.window, self.dtype = window, dtype
-        self.shift: float | None = None
+        self.odd: Array | None = None
+        """What is not finite under a pixel, if anything is: NaN before an infinity; 0 where all is finite."""
+        self.window, self.dtype, self.shift = window, dtype, shift
+        self._odd: Extremes | None = None
 
-    def add(self, row: int, col: int, block: torch.Tensor) -> None:
+    def add(self, row: int, col: int, block: Array) -> None:
         """Take a block, as `Extremes.add` does."""
         place = self.place(row, col, block)
-        wide = block.to(torch.float64, copy=True)
-        if not math.isfinite(float(wide.sum())):
-            finite = wide.isfinite()
-            if self.extremes is None:
-                self.extremes = Extremes(self.window, self.levels, self.dtype)
-            # Only non-finite elements count here: everything else would need the blocks that have gone by.
-            self.extremes.add(row, col, torch.where(finite, 0.0, wide).to(self.dtype))
-            wide = torch.where(finite, wide, 0.0)
-        if self.shift is None:
-            mean = float(wide.mean())
-            self.shift = mean if math.isfinite(mean) else 0.0
-        wide -= self.shift
-        self.total[place] += self.fold(wide, torch.sum).numpy()
-        self.square[place] += self.fold(wide.square_(), torch.sum).numpy()
+        with np.errstate(over="ignore", invalid="ignore"):
+            wide = block.astype(np.float64)
+            if not math.isfinite(float(wide.sum())):
+                finite = np.isfinite(wide)
+                if self._odd is None:
+                    self._odd = Extremes(self.window, self.levels, self.dtype)
+                    self._odd.low[:] = self._odd.high[:] = 0
+                # Only non-finite elements count here.
+                self._odd.add(row, col, np.where(finite, 0, block))
+                self.odd = self._odd.larger()
+                wide[~finite] = 0
+            wide -= self.shift
+            self.total[place] += self.fold(wide, np.add)
+            np.square(wide, out=wide)
+            self.square[place] += self.fold(wide, np.add)
+
+    def merge(self, row: int, col: int, total: Array, square: Array) -> None:
+        """Take the sums under the pixels of a block of finite elements, as `add` takes its elements."""
+        place = self.place_of_pixels(row, col, total.shape)
+        self.total[place] += total
+        self.square[place] += square
 
     def result(self, aggregate: Aggregate) -> npt.NDArray[np.float32]:
         """Pixels for mean or std (population): shape (height, width)."""
@@ -147,15 +176,12 @@ class Moments(Pixels):
         with np.errstate(over="ignore", invalid="ignore"):
             values = self.total / count
             if aggregate == "mean":
-                values += self.shift or 0.0
+                values += self.shift
             else:
                 values = np.sqrt(np.maximum(self.square / count - np.square(values), 0))
         values = np.nan_to_num(values, nan=FLOAT32_MAX, posinf=FLOAT32_MAX, neginf=-FLOAT32_MAX)
-        if self.extremes is not None:
-            # Pixels of blocks that were finite throughout are still at their start: low +Inf, high -Inf.
-            untouched = self.extremes.low > self.extremes.high
-            odd = self.extremes.larger()
-            values = np.where(np.isfinite(odd) | untouched, values, odd)
+        if self.odd is not None:
+            values = np.where(np.isfinite(self.odd), values, self.odd)
         return _to_float32(values)
 
 
@@ -167,12 +193,15 @@ class Count(Pixels):
         self.limits = limits
         self.count: Array = np.zeros((self.height, self.width))
 
-    def add(self, row: int, col: int, block: torch.Tensor) -> None:
+    def add(self, row: int, col: int, block: Array) -> None:
         """Take a block, as `Extremes.add` does."""
-        inside = (block >= self.limits[0]).logical_and_(block <= self.limits[1])
-        # float32 counts a block exactly (GRAIN < 2**24), and sums far faster than integers do
-        share = self.fold(inside.to(torch.float32), torch.sum)
-        self.count[self.place(row, col, block)] += share.numpy()
+        inside = (block >= self.limits[0]) & (block <= self.limits[1])
+        # float32 counts a block exactly (of fewer than 2**24)
+        self.count[self.place(row, col, block)] += self.fold(inside.astype(np.float32), np.add)
+
+    def merge(self, row: int, col: int, count: Array) -> None:
+        """Take the counts under the pixels of a block, as `add` takes its elements."""
+        self.count[self.place_of_pixels(row, col, count.shape)] += count
 
     def shares(self) -> npt.NDArray[np.uint8]:
         """Shares of 255, rounded up: shape (height, width)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -11,10 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from weightwidget.detail.boxes import GRAIN
 from weightwidget.detail.matrix import DrawnAxes, Matrix, check_window
+from weightwidget.detail.norms import squares
 from weightwidget.detail.pixels import FLOAT32_MAX, Aggregate, Count, Extremes, Moments
+from weightwidget.detail.pyramid import LARGE, Pyramid, cell_levels, coarse_pixels, first_mean
+from weightwidget.detail.reduction import KERNELS, IsCancelled, Window, grains, reduce
 from weightwidget.sources.base import TensorRef
+from weightwidget.summary.compiling import want
 
 TILE_SIZE = 256
 """Rows and columns of a full tile, in pixels."""
@@ -25,7 +28,6 @@ PROFILE_SIZE = 8192
 _TOP_LEVEL = 48  # no axis of a tensor that fits any machine is longer than 256 * 2**48
 
 Axes = DrawnAxes | Mapping[str, object] | None
-IsCancelled = Callable[[], bool] | None
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ def tile(
     aggregate: Aggregate = "absmax",
     value_range: Sequence[float] | None = None,
     cancelled: IsCancelled = None,
+    pyramid: Pyramid | None = None,
 ) -> Tile:
     """Compute one tile of the matrix that a tensor is drawn as.
 
@@ -113,6 +116,8 @@ def tile(
         low, high (both inclusive): asks for the share of elements in it as well.
     cancelled
         Asked between bands of the tensor.
+    pyramid
+        Where coarse levels are looked up and kept. The tile is the same without.
 
     Raises
     ------
@@ -130,13 +135,7 @@ def tile(
     if flipped:
         matrix, levels = matrix.transposed, (levels[1], levels[0])
         window = (window[2], window[3], window[0], window[1])
-    reduce = Moments if aggregate in ("mean", "std") else Extremes
-    pixels = reduce(window, levels, matrix.dtype)
-    counts = None if limits is None else Count(window, levels, limits)
-    for row, col, block in _grains(matrix, window, levels, cancelled):
-        pixels.add(row, col, block)
-        if counts is not None:
-            counts.add(row, col, block)
+    pixels, counts = _pixels(matrix, window, levels, aggregate, limits, pyramid, cancelled)
     values, shares = pixels.result(aggregate), None if counts is None else counts.shares()
     if flipped:
         values, shares = (
@@ -144,6 +143,35 @@ def tile(
             None if shares is None else np.ascontiguousarray(shares.T),
         )
     return Tile(values, shares)
+
+
+def _pixels(
+    matrix: Matrix,
+    window: Window,
+    levels: tuple[int, int],
+    aggregate: Aggregate,
+    limits: tuple[float, float] | None,
+    pyramid: Pyramid | None,
+    cancelled: IsCancelled,
+) -> tuple[Extremes | Moments, Count | None]:
+    """Reduce a window to pixels, and count what is in the range under each."""
+    counts = None if limits is None else Count(window, levels, limits)
+    parts: list[Extremes | Moments | Count] = [] if counts is None else [counts]
+    base = cell_levels(matrix)
+    pixels: Extremes | Moments
+    if base is not None:
+        want(KERNELS)  # small matrices do not need them
+    if base is not None and levels[0] >= base[0] and levels[1] >= base[1]:
+        pixels = coarse_pixels(matrix, window, levels, base, aggregate, pyramid, cancelled)
+    else:
+        if aggregate in ("mean", "std"):
+            pixels = Moments(window, levels, matrix.dtype, first_mean(matrix, window[0], window[2]))
+        else:
+            pixels = Extremes(window, levels, matrix.dtype)
+        parts.append(pixels)
+    if parts:
+        reduce(matrix, window, levels, parts, cancelled)
+    return pixels, counts
 
 
 def profile(ref: TensorRef, axes: Axes, index: Sequence[int] | None, cancelled: IsCancelled = None) -> Profile:
@@ -167,18 +195,11 @@ def profile(ref: TensorRef, axes: Axes, index: Sequence[int] | None, cancelled: 
     flipped = matrix.runs_along_columns
     if flipped:
         matrix = matrix.transposed
-    squares = np.zeros(matrix.height), np.zeros(matrix.width)
-    rows, cols = torch.from_numpy(squares[0]), torch.from_numpy(squares[1])
-    if matrix.height and matrix.width:
-        for row, col, block in _grains(matrix, (0, matrix.height, 0, matrix.width), (0, 0), cancelled):
-            # float64: squares of float32 neither overflow nor vanish in it
-            square = block.to(torch.float64, copy=True)
-            square *= square
-            if not math.isfinite(float(square.sum())):
-                square = torch.where(block.isfinite(), block, 0.0).to(torch.float64).square()
-            rows[row : row + block.shape[0]] += square.sum(1)
-            cols[col : col + block.shape[1]] += square.sum(0)
-    (row_norms, row_step), (col_norms, col_step) = (_largest_per_step(np.sqrt(sums)) for sums in squares)
+    if matrix.height * matrix.width >= LARGE:
+        want(KERNELS)
+    (row_norms, row_step), (col_norms, col_step) = (
+        _largest_per_step(np.sqrt(sums)) for sums in squares(matrix, cancelled)
+    )
     if flipped:
         return Profile(col_norms, row_norms, col_step, row_step)
     return Profile(row_norms, col_norms, row_step, col_step)
@@ -275,20 +296,11 @@ def _limits(value_range: Sequence[float], dtype: torch.dtype) -> tuple[float, fl
 
 
 def _grains(
-    matrix: Matrix, window: tuple[int, int, int, int], levels: tuple[int, int], cancelled: IsCancelled
+    matrix: Matrix, window: Window, levels: tuple[int, int], cancelled: IsCancelled
 ) -> Iterator[tuple[int, int, torch.Tensor]]:
-    """Cut a window into blocks of at most `GRAIN` elements: offset within the window, values.
-
-    A block begins at the edge of a pixel, or lies within one.
-    """
-    unit = 1 << levels[0], 1 << levels[1]
-    for top, left, band in matrix.bands(window, unit, cancelled):
-        width = min(band.shape[1], max(min(unit[1], GRAIN), 1 << 12))
-        height = max(1, GRAIN // width)
-        height = height // unit[0] * unit[0] if height >= unit[0] else 1 << (height.bit_length() - 1)
-        for row in range(0, band.shape[0], height):
-            for col in range(0, band.shape[1], width):
-                yield top + row, left + col, band[row : row + height, col : col + width]
+    """Cut a window into blocks of at most `GRAIN` elements: offset within the window, values."""
+    for row, col, band in matrix.bands(window, (1 << levels[0], 1 << levels[1]), cancelled):
+        yield from grains(row, col, band, levels)
 
 
 def _largest_per_step(norms: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float32], int]:

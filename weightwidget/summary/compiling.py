@@ -71,7 +71,7 @@ class Kernels:
         return all(self.get(name) is not None for name in names)
 
     def _work(self) -> None:
-        module = self._imported()
+        module = _imported(self._module)
         while True:
             with self._lock:
                 if not self._waiting:
@@ -88,16 +88,57 @@ class Kernels:
             except Exception:  # a compiler that fails on some machine must not take the other kernels along
                 log.warning("the kernel %r cannot be compiled; a slower one does its work", name, exc_info=True)
 
-    def _imported(self) -> ModuleType | None:
-        try:
-            return importlib.import_module(self._module)
-        except ImportError as error:
-            log.debug("%s is not compiled: %s", self._module, error)
-        except Exception:
-            log.warning("%s cannot be compiled; slower kernels do its work", self._module, exc_info=True)
-        return None
+
+def compiled(module: str) -> ModuleType | None:
+    """A module whose kernels are all compiled when it is imported, if that is done; else None.
+
+    Parameters
+    ----------
+    module
+        Full name.
+    """
+    return _modules.get(module) if allowed() else None
+
+
+def want(module: str) -> None:
+    """Start importing a module of kernels in a thread. Further calls do nothing.
+
+    Parameters
+    ----------
+    module
+        Full name.
+    """
+    if not allowed():
+        return
+    with _importing:
+        if module in _threads:
+            return
+        thread = threading.Thread(target=_load, args=(module,), name="weightwidget-compile", daemon=True)
+        _threads[module] = thread
+    thread.start()
 
 
 def allowed() -> bool:
     """Whether compiled kernels may be used at all."""
     return os.environ.get(SWITCH, "0") in ("", "0")
+
+
+_importing = threading.Lock()
+_threads: dict[str, threading.Thread] = {}
+_modules: dict[str, ModuleType] = {}
+
+
+def _load(module: str) -> None:
+    found = _imported(module)
+    if found is not None:
+        _modules[module] = found
+
+
+def _imported(module: str) -> ModuleType | None:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        log.debug("%s is not compiled: %s", module, error)
+    except Exception:
+        log.warning("%s cannot be compiled; slower kernels do its work", module, exc_info=True)
+    return None

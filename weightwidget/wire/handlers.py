@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any
 
+from weightwidget.detail.pyramid import Pyramid
 from weightwidget.sources.base import displayable
 from weightwidget.summary.cancel import Cancelled
 from weightwidget.wire.answers import (
@@ -63,6 +64,7 @@ class Handlers:
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="weightwidget-request")
         self._slow_pool = ThreadPoolExecutor(SLOW_WORKERS, thread_name_prefix="weightwidget-slow-request")
         self._running: dict[str, threading.Event] = {}
+        self._pyramid = Pyramid()
 
     def receive(self, message: Any) -> None:
         """Take a message of the front end: a request, or the withdrawal of one."""
@@ -83,8 +85,13 @@ class Handlers:
             except RuntimeError:  # closed: there is no view left that waits for the answer
                 self._running.pop(request_id, None)
 
+    def forget(self) -> None:
+        """Let go of what is kept of the weights, which have changed."""
+        self._pyramid.forget()
+
     def close(self) -> None:
         """Withdraw what is under way and take nothing more."""
+        self.forget()
         for event in list(self._running.values()):
             event.set()
         for pool in (self._pool, self._slow_pool):
@@ -95,9 +102,9 @@ class Handlers:
             self._send({"id": request_id, "progress": share}, [])
 
         if request.get("kind") not in SLOW:
-            return answer(self._weights, request, Job(cancelled.is_set, tell))
+            return answer(self._weights, request, Job(cancelled.is_set, tell, self._pyramid))
         with Pulse(tell) as pulse:
-            return answer(self._weights, request, Job(cancelled.is_set, pulse.report))
+            return answer(self._weights, request, Job(cancelled.is_set, pulse.report, self._pyramid))
 
     def _answer(self, request_id: str, request: dict[str, Any], cancelled: threading.Event) -> None:
         try:

@@ -5,12 +5,12 @@
 
 import { views } from "../buffers";
 import { isWhole, type Kept, type Overview } from "../overview";
-import type { Reply, RequestKind, Requests } from "../protocol";
+import type { Reply, RequestKind, Requests, Restricted } from "../protocol";
 import type { Numbers } from "../safetensors";
 import { defaultAxes, position } from "../tensor";
 import { gatesOf } from "./gates";
 import { countBins, countWithin } from "./histogram";
-import { draw, largest, norms, tileOf } from "./matrix";
+import { draw, elements, largest, norms, tileOf } from "./matrix";
 import { recordsOf } from "./records";
 
 type Answers = {
@@ -50,21 +50,23 @@ const ANSWERS: Answers = {
     const text = isBool(overview, request.tensor) ? (value ? "True" : "False") : digits(value, kept.data);
     return { value: text, row, col, position: at, buffers: [] };
   },
-  histogram: (overview, { path, bins, scale, range }) => {
+  histogram: (overview, request) => {
+    const { path, bins, scale, range } = request;
     const kept = whole(overview, path);
     const row = overview.rowOf(path);
     const usual = scale === "value" ? overview.histogram(row) : overview.logHistogram(row);
     const over = range ?? usual?.range;
     if (!kept || !over) return null;
-    const { counts, ...found } = countBins(kept.data, bins, scale, over);
+    const { counts, ...found } = countBins(part(overview, kept, request), bins, scale, over);
     return { ...found, exact: true, relative_error: 0, buffers: views(counts) };
   },
   gates: (overview, { recurrent }) => gatesOf(overview, recurrent),
   records: (overview, { paths, detail }) => recordsOf(overview, paths, detail),
-  count: (overview, { path, range }) => {
-    const kept = whole(overview, path);
+  count: (overview, request) => {
+    const kept = whole(overview, request.path);
     if (!kept) return null;
-    return { count: countWithin(kept.data, range), total: kept.data.length, exact: true, buffers: [] };
+    const data = part(overview, kept, request);
+    return { count: countWithin(data, request.range), total: data.length, exact: true, buffers: [] };
   },
 };
 
@@ -81,6 +83,14 @@ export function answerLocally<K extends RequestKind>(
 export function whole(overview: Overview, path: string): Kept | null {
   const kept = keptOf(overview, path);
   return kept && isWhole(kept) ? kept : null;
+}
+
+/** The weights that a request is about: all that are kept, or those of a region. */
+function part(overview: Overview, { data }: Kept, request: Restricted & { path: string }): Numbers {
+  const { region, axes, index } = request;
+  if (!region) return data;
+  const drawn = axes && index ? { axes, index } : undefined;
+  return elements(draw(data, shapeOf(overview, request.path), drawn), [...region.rows, ...region.cols]);
 }
 
 function keptOf(overview: Overview, path: string): Kept | null {

@@ -43,6 +43,19 @@ export function draw(
   return { data, base, rows: offsets(axes.rows, height), cols: offsets(axes.cols, width) };
 }
 
+/** The elements of a window, row by row; a copy. */
+export function elements({ data, base, rows, cols }: Drawn, [row0, row1, col0, col1]: Window): Numbers {
+  if (row0 < 0 || col0 < 0 || row0 >= row1 || col0 >= col1 || row1 > rows.length || col1 > cols.length)
+    throw new RangeError(`there is no region ${[row0, row1, col0, col1].join(", ")}`);
+  const found = data.slice(0, (row1 - row0) * (col1 - col0));
+  let at = 0;
+  for (let r = row0; r < row1; r++) {
+    const start = base + (rows[r] as number);
+    for (let c = col0; c < col1; c++) found[at++] = data[start + (cols[c] as number)] as number;
+  }
+  return found;
+}
+
 /** One pixel: an aggregate of a block of elements. NaN wins over all, an infinity over the rest. */
 export function pool(matrix: Drawn, block: Window, aggregate: Aggregate): number {
   const { data, rows, cols } = matrix;

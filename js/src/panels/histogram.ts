@@ -14,19 +14,22 @@ import type { Range } from "../model";
 import type { Store } from "../store";
 import { type Bins, outside, tailsKnown } from "./histogram/bins";
 import { type BrushState, brushState } from "./histogram/brush";
-import { histogramControls } from "./histogram/controls";
+import { histogramControls, scopeControl } from "./histogram/controls";
 import { brushCount } from "./histogram/count";
 import { tailText } from "./histogram/draw";
 import { edgeText, histogramPlot } from "./histogram/plot";
+import { type ScopeState, scopeState } from "./histogram/scope";
 import { type HistogramState, histogramState } from "./histogram/state";
 
 export function histogramPanel(store: Store): HTMLElement {
-  const state = histogramState(store);
+  const scope = scopeState(store);
+  const state = histogramState(store, scope);
   const brush = brushState(store, state);
   const panel = h(
     "div",
     { class: "ww-histogram" },
-    h("div", { class: "ww-hist-head" }, title(store, state), readout(store, state, brush)),
+    h("div", { class: "ww-hist-head" }, title(store, state), readout(store, state, brush, scope)),
+    scopeControl(store, state, scope),
     tails(store, state, brush),
     histogramPlot(store, state, brush),
     histogramControls(store, state, brush),
@@ -102,9 +105,9 @@ function tails(store: Store, state: HistogramState, brush: BrushState): HTMLElem
 }
 
 /** The brushed interval, which can be typed, and what it holds. */
-function readout(store: Store, state: HistogramState, brush: BrushState): HTMLElement {
+function readout(store: Store, state: HistogramState, brush: BrushState, scope: ScopeState): HTMLElement {
   const trait = store.traits.value_range;
-  const count = brushCount(store, state.valueBins);
+  const count = brushCount(store, state.valueBins, scope);
   const input = (placeholder: string, label: string): HTMLInputElement =>
     h("input", {
       class: "ww-number",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from weightwidget.anatomy.anatomy import Anatomy
+from weightwidget.detail.pyramid import Pyramid
 from weightwidget.sources.base import TensorRef
 from weightwidget.sources.tokenizers import TokenStrings
 from weightwidget.summary.cancel import Cancelled
@@ -45,10 +46,13 @@ class Job:
         Asked now and then; once it says yes, raise `Cancelled` (see `check`).
     report
         Takes the share that is done, 0 to 1; for what takes longer than a second.
+    pyramid
+        Levels of detail that are kept from one request to the next; None to keep none.
     """
 
     cancelled: Callable[[], bool] = lambda: False
     report: Callable[[float], None] = lambda _share: None
+    pyramid: Pyramid | None = None
 
     def check(self) -> None:
         """Raise `Cancelled` if nobody waits for the answer any more."""

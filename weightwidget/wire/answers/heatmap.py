@@ -15,6 +15,7 @@ def _tile(weights: Weights, request: Request, job: Job) -> Answer:
         field(request, "aggregate"),
         value_range=value_range(request),
         cancelled=job.cancelled,
+        pyramid=job.pyramid,
     )
     height, width = drawn.values.shape
     buffers = [drawn.values.tobytes()]

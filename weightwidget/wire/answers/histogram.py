@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 
 import numpy as np
 
 from weightwidget.detail.histogram import count, histogram
+from weightwidget.detail.region import Region
 from weightwidget.summary.record import TensorSummary
-from weightwidget.wire.answers.base import Answer, Handler, Job, Request, Weights, field
+from weightwidget.wire.answers.base import Answer, Handler, Job, Request, Weights, field, tensor
 from weightwidget.wire.answers.base import record as record_of
 from weightwidget.wire.answers.base import value_range as range_of
 from weightwidget.wire.histograms import log_range
@@ -23,8 +25,9 @@ def _histogram(weights: Weights, request: Request, job: Job) -> Answer:
     if value_range is None:
         record = record_of(weights, path)
         value_range = record.robust_range() if scale == "value" else log_range(record)
+    part = _region(weights, request)
     if ref is not None:
-        exact = histogram(ref, bins, scale, value_range, cancelled=job.cancelled)
+        exact = histogram(part or ref, bins, scale, value_range, cancelled=job.cancelled)
         reply = {
             "range": list(exact.range),
             "below": exact.below,
@@ -39,6 +42,21 @@ def _histogram(weights: Weights, request: Request, job: Job) -> Answer:
         return reply, [exact.counts.astype(np.float64).tobytes()]
     record = record_of(weights, path)
     return _sketched_histogram(record, bins, scale, value_range)
+
+
+def _region(weights: Weights, request: Request) -> Region | None:
+    """The part of the tensor that a request is about; None if it is about all of it."""
+    given = request.get("region")
+    if given is None:
+        return None
+    ref = tensor(weights, field(request, "path"))
+    if not isinstance(given, Mapping) or not all(_is_pair(given.get(side)) for side in ("rows", "cols")):
+        raise ValueError(f"a region is its rows and cols, first and last (exclusive) of each, not {given!r}")
+    return Region(ref, field(request, "axes"), field(request, "index"), given["rows"], given["cols"])
+
+
+def _is_pair(ends: object) -> bool:
+    return isinstance(ends, (list, tuple)) and len(ends) == 2
 
 
 def _sketched_histogram(record: TensorSummary, bins: int, scale: str, value_range: tuple[float, float]) -> Answer:
@@ -72,8 +90,9 @@ def _count(weights: Weights, request: Request, job: Job) -> Answer:
     if value_range is None:
         raise ValueError("the request 'count' needs a range [low, high]")
     ref = weights.ref(field(request, "path"))
+    part = _region(weights, request)
     if ref is not None:
-        found, total = count(ref, value_range, cancelled=job.cancelled)
+        found, total = count(part or ref, value_range, cancelled=job.cancelled)
         return {"count": found, "total": total, "exact": True}, []
     record = record_of(weights, field(request, "path"))
     between = round(float(record.sketch.count_between(*value_range)))

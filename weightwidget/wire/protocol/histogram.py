@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypedDict
 
+from weightwidget.detail.matrix import DrawnAxes
+
 if TYPE_CHECKING:
     from typing_extensions import NotRequired
+
+
+class Region(TypedDict):
+    """Rows and columns of a drawn matrix: first and last of each, the end exclusive."""
+
+    rows: list[int]
+    cols: list[int]
 
 
 class HistogramRequest(TypedDict):
@@ -13,6 +22,9 @@ class HistogramRequest(TypedDict):
 
     ``scale`` "value" bins w linearly; "magnitude" bins log10 |w| linearly, zeros counted apart, and ``range`` is then
     in log10 units. Without ``range`` a robust one is chosen (see the reply).
+
+    ``region`` restricts it to a part of a tensor, in elements of the matrix that ``axes`` and ``index`` draw of it (as
+    in `TileRequest`); only that part is read.
     """
 
     id: str
@@ -21,6 +33,9 @@ class HistogramRequest(TypedDict):
     bins: int
     scale: Literal["value", "magnitude"]
     range: NotRequired[list[float] | None]
+    region: NotRequired[Region | None]
+    axes: NotRequired[DrawnAxes]
+    index: NotRequired[list[int]]
 
 
 class HistogramReply(TypedDict):
@@ -44,16 +59,22 @@ class HistogramReply(TypedDict):
 
 
 class CountRequest(TypedDict):
-    """How many weights of a tensor or module lie within [low, high]."""
+    """How many weights of a tensor or module, or of a region as in `HistogramRequest`, lie within [low, high]."""
 
     id: str
     kind: Literal["count"]
     path: str
     range: list[float]
+    region: NotRequired[Region | None]
+    axes: NotRequired[DrawnAxes]
+    index: NotRequired[list[int]]
 
 
 class CountReply(TypedDict):
-    """``total`` counts all elements, non-finite ones too. ``exact`` is false where a sketch answered (modules)."""
+    """``total`` counts all elements (of the region), non-finite ones too.
+
+    ``exact`` is false where a sketch answered (modules).
+    """
 
     id: str
     kind: Literal["count"]

@@ -15,6 +15,10 @@ export interface GestureTarget {
   pinchFrom(start: Viewport, factor: number, from: [number, number], to: [number, number]): void;
   point(at: [number, number] | null): void;
   click(at: [number, number]): void;
+  /** Whether dragging marks a region, whatever keys are held. */
+  marking(): boolean;
+  /** A region is dragged over, from one point to another. */
+  mark(from: [number, number], to: [number, number]): void;
   /** A gesture is over: time to tell others. */
   ended(): void;
   /** The wheel was turned while it does not zoom. */
@@ -36,6 +40,7 @@ function pointers(target: GestureTarget, lifetime: AbortSignal): void {
   const down = new Map<number, PointerEvent>();
   let start: { v: Viewport; at: [number, number]; distance: number } | null = null;
   let moved = false;
+  let marks = false;
 
   const middle = (): [number, number] => {
     const points = [...down.values()].map((event) => target.toRoom(event));
@@ -54,8 +59,9 @@ function pointers(target: GestureTarget, lifetime: AbortSignal): void {
   element.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
     element.setPointerCapture(event.pointerId);
-    if (down.size === 0) moved = false;
-    else moved = true;
+    // A second finger zooms, whatever the first began.
+    marks = down.size === 0 && (event.shiftKey || target.marking());
+    moved = down.size > 0;
     down.set(event.pointerId, event);
     begin();
   });
@@ -70,6 +76,10 @@ function pointers(target: GestureTarget, lifetime: AbortSignal): void {
     const [dx, dy] = [at[0] - start.at[0], at[1] - start.at[1]];
     if (!moved && Math.hypot(dx, dy) < CLICK) return;
     moved = true;
+    if (marks) {
+      target.mark(start.at, at);
+      return;
+    }
     element.dataset.dragging = "";
     if (down.size > 1 && start.distance > 0) {
       target.pinchFrom(start.v, distance() / start.distance, start.at, at);
@@ -82,7 +92,8 @@ function pointers(target: GestureTarget, lifetime: AbortSignal): void {
       return;
     }
     delete element.dataset.dragging;
-    if (moved) target.ended();
+    if (moved && !marks) target.ended();
+    else if (moved) target.point(target.toRoom(event));
     else if (event.type === "pointerup") target.click(target.toRoom(event));
     if (event.pointerType === "touch") target.point(null);
   };

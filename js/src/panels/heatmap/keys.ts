@@ -11,13 +11,15 @@ export interface KeyTarget {
   /** Moves the cell cursor. */
   step(cols: number, rows: number): void;
   pin(): void;
+  /** Begins and ends marking a region from the cell cursor. */
+  mark(): void;
   /** @returns whether there was something to let go of */
   release(): boolean;
 }
 
 export const KEY_HELP =
   "Arrow keys move the view, Shift and arrow keys go from cell to cell, plus and minus zoom, 0 shows all, " +
-  "Enter pins a cell, Escape lets go.";
+  "Enter pins a cell, R begins a region there that goes along with the cell, Escape lets go.";
 
 const ARROWS: Record<string, [number, number]> = {
   ArrowLeft: [-1, 0],
@@ -56,6 +58,10 @@ export function handleKey(event: KeyboardEvent, target: KeyTarget): boolean {
     case "Enter":
     case " ":
       target.pin();
+      return true;
+    case "r":
+    case "R":
+      target.mark();
       return true;
     case "Escape":
       return target.release();

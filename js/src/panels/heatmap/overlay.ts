@@ -1,5 +1,6 @@
 /** What moves with the pointer, over the matrix: crosshair, pinned cell, the mark on the largest weight. */
 
+import type { Region } from "../../protocol";
 import type { Hover } from "../../store";
 import { GAP, type Geometry } from "./geometry";
 import type { Inks } from "./inks";
@@ -13,6 +14,8 @@ export interface OverlayScene {
   inks: Inks;
   hover: Hover | null;
   pinned: Hover | null;
+  /** What was dragged over. */
+  region: Region | null;
   /** null if it is not to be marked. */
   largest: Largest | null;
   norms: NormProfile | null;
@@ -24,7 +27,7 @@ export const RING = 7;
 const PLAIN_TO_SEE = 12;
 
 export function drawOverlay(context: CanvasRenderingContext2D, scene: OverlayScene): void {
-  const { v, geometry, inks, hover, pinned } = scene;
+  const { v, geometry, inks, hover, pinned, region } = scene;
   const { room } = geometry;
   const [width, height] = drawnSize(v);
   const ring = ringAt(scene);
@@ -33,6 +36,7 @@ export function drawOverlay(context: CanvasRenderingContext2D, scene: OverlaySce
   context.beginPath();
   context.rect(room.x - 1, room.y - 1, width + 3, height + 3);
   context.clip();
+  if (region) frame(context, scene, region);
   if (pinned) outline(context, scene, pinned, inks.accent, 2);
   if (hover) {
     crosshair(context, scene, hover);
@@ -72,7 +76,25 @@ function drawRing(context: CanvasRenderingContext2D, inks: Inks, x: number, y: n
   }
 }
 
-function box({ v, geometry: { room } }: OverlayScene, cell: Hover): [number, number, number, number] {
+/** A dashed line around a region, on one of the background that keeps it apart from any colour below. */
+function frame(context: CanvasRenderingContext2D, scene: OverlayScene, { rows, cols }: Region): void {
+  const area = { row: rows[0], col: cols[0], rows: rows[1] - rows[0], cols: cols[1] - cols[0] };
+  const [x, y, wide, high] = box(scene, area);
+  context.save();
+  context.lineWidth = 3.5;
+  context.strokeStyle = scene.inks.bg;
+  context.strokeRect(x, y, wide, high);
+  context.lineWidth = 1.75;
+  context.strokeStyle = scene.inks.text;
+  context.setLineDash([5, 3]);
+  context.strokeRect(x, y, wide, high);
+  context.restore();
+}
+
+function box(
+  { v, geometry: { room } }: OverlayScene,
+  cell: Omit<Hover, "value">,
+): [number, number, number, number] {
   const x = room.x + (cell.col - v.x) * v.sx;
   const y = room.y + (cell.row - v.y) * v.sy;
   return [x, y, Math.max(cell.cols * v.sx, 1), Math.max(cell.rows * v.sy, 1)];

@@ -1,11 +1,13 @@
 /** The plot: what pointer and keys do on it. */
 
+import { type Signal, signal } from "@preact/signals-core";
 import { h } from "../../draw/dom";
 import type { Hover } from "../../store";
 import { attachGestures } from "./gestures";
 import { handleKey, KEY_HELP } from "./keys";
 import { RING, ringAt } from "./overlay";
 import { probe } from "./probe";
+import { marker, spanned } from "./region";
 import { type Stage, stage } from "./stage";
 import type { HeatmapState } from "./state";
 import { centreOn, elementAt, fit, LARGEST_CELL, pan, reveal, type Viewport, zoomAt } from "./viewport";
@@ -13,6 +15,8 @@ import { syncWindow } from "./windowsync";
 
 export interface Plot {
   readonly element: HTMLElement;
+  /** Whether dragging marks a region rather than moving the view. */
+  readonly marking: Signal<boolean>;
   zoom(factor: number): void;
   fit(): void;
   /** Zooms to a cell and pins it. */
@@ -49,6 +53,8 @@ export function plot(state: HeatmapState): Plot {
     hint,
   );
 
+  const marking = signal(false);
+  const region = marker(store);
   let pointer: [number, number] | null = null;
   let hinting: ReturnType<typeof setTimeout> | undefined;
   const gestureEnded = syncWindow(state);
@@ -126,6 +132,11 @@ export function plot(state: HeatmapState): Plot {
         const again = cell && pinned && cell.row === pinned.row && cell.col === pinned.col;
         state.pinned.value = again ? null : cell;
       },
+      marking: () => marking.peek(),
+      mark: (from, to) => {
+        const v = state.viewport.peek();
+        if (v) region.set(spanned(v, from, to, drawn.geometry()?.values !== null));
+      },
       ended: () => {
         gestureEnded();
         drawn.request("over");
@@ -159,11 +170,14 @@ export function plot(state: HeatmapState): Plot {
       fit: fitAll,
       step: (cols, rows) => {
         if (step(state, cols, rows, set)) gestureEnded();
+        region.follow(state.pinned.peek());
       },
       pin: () => {
         state.pinned.value = state.pinned.peek() ? null : store.hover.peek();
       },
+      mark: () => region.toggle(state.pinned.peek() ?? store.hover.peek()),
       release: () => {
+        if (region.clear()) return true;
         const held = state.pinned.peek() !== null;
         state.pinned.value = null;
         return held;
@@ -174,8 +188,13 @@ export function plot(state: HeatmapState): Plot {
     event.stopPropagation();
   });
 
+  store.effect(() => {
+    element.toggleAttribute("data-marking", marking.value);
+  });
+
   return {
     element,
+    marking,
     zoom: (factor) => inMiddle(factor, "both"),
     fit: fitAll,
     goTo: (row, col) => {

@@ -94,6 +94,7 @@ export function stage(
       inks,
       hover: element.dataset.dragging === undefined ? store.hover.peek() : null,
       pinned: state.pinned.peek(),
+      region: store.region.peek(),
       largest: state.markLargest.peek() ? state.largest.peek() : null,
       norms: state.norms.peek(),
     };
@@ -146,6 +147,7 @@ export function stage(
     untracked(changed);
   });
   store.effect(() => {
+    void store.region.value;
     void [store.hover.value, state.pinned.value, state.markLargest.value, state.largest.value];
     request("over");
   });

@@ -57,7 +57,7 @@ export function heatmapState(store: Store): HeatmapState {
   });
   const viewport = signal<Viewport | null>(null);
   const ratio = signal(globalThis.devicePixelRatio || 1);
-  const pinned = signal<Hover | null>(null);
+  const { pinned } = store;
   const room = { width: 0, height: 0 };
 
   /** All of the matrix, or the window that Python asks for. */
@@ -84,6 +84,7 @@ export function heatmapState(store: Store): HeatmapState {
     fresh = true;
     untracked(() => {
       pinned.value = null;
+      store.region.value = null;
       store.hover.value = null;
       arrange();
     });

@@ -33,12 +33,21 @@ export function toolbar(state: HeatmapState, plot: Plot): { buttons: HTMLElement
     return element;
   };
   const fitAll = button("fit", "show the whole matrix (0)", () => plot.fit());
+  const region = button(
+    "region",
+    "drag over the heatmap to mark a region, which the histogram counts (or drag with Shift)",
+    () => {
+      plot.marking.value = !plot.marking.peek();
+    },
+  );
+  store.effect(() => region.setAttribute("aria-pressed", String(plot.marking.value)));
   const buttons = h(
     "div",
     { class: "ww-hm-buttons", role: "group", "aria-label": "view" },
     button("−", "zoom out (−)", () => plot.zoom(1 / 2)),
     button("+", "zoom in (+)", () => plot.zoom(2)),
     fitAll,
+    region,
     button("copy", "copy the visible weights as text, separated by tabs", () => {
       copyWindow(state)
         .then(say)

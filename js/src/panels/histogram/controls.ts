@@ -2,9 +2,11 @@
 
 import type { Signal } from "@preact/signals-core";
 import { copyText, h } from "../../draw/dom";
-import type { Store } from "../../store";
+import { formatCount } from "../../draw/format";
+import type { ScopeKind, Store } from "../../store";
 import { binsToText } from "./bins";
 import type { BrushState } from "./brush";
+import { SCOPES, type ScopeState } from "./scope";
 import type { HistogramState } from "./state";
 
 /** One of a few, as buttons side by side. */
@@ -25,6 +27,56 @@ export function segmented<T>(
   }
   return group;
 }
+
+/** What is counted: buttons that can be used where there is something of their kind, and else say how to get it. */
+export function scopeControl(
+  store: Store,
+  state: HistogramState,
+  { chosen, scope, missing, divisible }: ScopeState,
+): HTMLElement {
+  const group = h("span", { class: "ww-segments", role: "group", "aria-label": "counted" });
+  const hint = h("span", { class: "ww-note", role: "status" });
+  for (const kind of SCOPES) {
+    const button = h("button", { type: "button", "data-scope": kind }, kind);
+    button.addEventListener("click", () => {
+      const why = missing.peek()[kind];
+      if (why === null) chosen.value = kind;
+      hint.textContent = why ?? "";
+    });
+    store.effect(() => {
+      const why = missing.value[kind];
+      // Not disabled, which would hide from keys and fingers how to get there.
+      button.setAttribute("aria-disabled", String(why !== null));
+      button.setAttribute("aria-pressed", String(scope.value.kind === kind));
+      button.title = why ?? WHAT[kind];
+    });
+    group.append(button);
+  }
+  const part = h("span", { class: "ww-hist-part ww-number", "aria-live": "polite" });
+  store.effect(() => {
+    const { text, count } = state.counted.value;
+    part.hidden = count === null;
+    const size = count === null ? "" : `${formatCount(count)} ${count === 1 ? "weight" : "weights"}`;
+    part.textContent = `${text} · ${size}`;
+  });
+  const row = h("div", { class: "ww-hist-scopes" }, group, part, hint);
+  store.effect(() => {
+    row.hidden = !divisible.value;
+  });
+  store.effect(() => {
+    void [missing.value, scope.value];
+    hint.textContent = "";
+  });
+  return row;
+}
+
+const WHAT: Record<ScopeKind, string> = {
+  all: "count all weights of the tensor",
+  window: "count what the heatmap shows, and follow it",
+  row: "count the row of the pinned cell",
+  column: "count the column of the pinned cell",
+  region: "count the marked region of the heatmap",
+};
 
 export function histogramControls(store: Store, state: HistogramState, brush: BrushState): HTMLElement {
   const scale = segmented(store, "axis", state.scale, [
@@ -61,6 +113,10 @@ export function histogramControls(store: Store, state: HistogramState, brush: Br
     state.normal.value = !state.normal.value;
   });
   store.effect(() => normal.setAttribute("aria-pressed", String(state.normal.value)));
+  store.effect(() => {
+    // Its mean and deviation are those of all weights.
+    normal.disabled = state.counted.value.kind !== "all";
+  });
 
   const button = (text: string, title: string, act: () => void): HTMLButtonElement => {
     const made = h("button", { type: "button", title, "aria-label": title }, text);

@@ -4,6 +4,7 @@ import { computed, type ReadonlySignal, signal } from "@preact/signals-core";
 import { type Range, RequestCancelled } from "../../model";
 import type { Store } from "../../store";
 import { type Bins, countBetween } from "./bins";
+import { type ScopeState, WHOLE } from "./scope";
 
 export interface Count {
   count: number;
@@ -14,7 +15,11 @@ export interface Count {
 /** Milliseconds that the brush must rest before the kernel counts. */
 const REST = 80;
 
-export function brushCount(store: Store, bins: ReadonlySignal<Bins | null>): ReadonlySignal<Count | null> {
+export function brushCount(
+  store: Store,
+  bins: ReadonlySignal<Bins | null>,
+  { scope }: ScopeState = WHOLE,
+): ReadonlySignal<Count | null> {
   const counted = signal<{ question: string; answer: Count } | null>(null);
   const question = computed(() => {
     const range = store.traits.value_range.value;
@@ -22,7 +27,7 @@ export function brushCount(store: Store, bins: ReadonlySignal<Bins | null>): Rea
     const overview = store.overview.value;
     if (!range || row < 0 || !overview.summarised(row) || overview.error(row)) return "";
     const marks = ["count", "mean", "std"].map((key) => overview.column(key)[row]);
-    return JSON.stringify([store.traits.selected.value, range, marks]);
+    return JSON.stringify([store.traits.selected.value, range, marks, scope.value.fields]);
   });
 
   let abort = new AbortController();
@@ -40,8 +45,9 @@ export function brushCount(store: Store, bins: ReadonlySignal<Bins | null>): Rea
     abort = new AbortController();
     const { signal } = abort;
     const path = store.traits.selected.peek();
+    const { fields } = scope.peek();
     timer = setTimeout(() => {
-      store.model.request("count", { path, range }, { signal }).then(
+      store.model.request("count", { ...fields, path, range }, { signal }).then(
         ({ count, total, exact }) => {
           counted.value = { question: asked, answer: { count, total, exact } };
         },

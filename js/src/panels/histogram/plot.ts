@@ -72,6 +72,8 @@ export function histogramPlot(store: Store, state: HistogramState, brush: BrushS
     const overview = store.overview.value;
     const row = store.selectedRow.value;
     const stat = (key: string): number => overview.column(key)[row] ?? Number.NaN;
+    // Mean, deviation and quantiles are those of all weights.
+    const whole = state.counted.value.kind === "all";
     draw(picture, {
       bins,
       view: shown,
@@ -79,11 +81,13 @@ export function histogramPlot(store: Store, state: HistogramState, brush: BrushS
       place: place.value,
       log: state.logCounts.value,
       normal:
-        state.normal.value && overview.dtype(row) !== "bool"
+        whole && state.normal.value && overview.dtype(row) !== "bool"
           ? { mean: stat("mean"), std: stat("std") }
           : null,
       quantiles:
-        bins.scale === "value" ? QUANTILES.map(({ key, label }) => ({ label, value: stat(key) })) : [],
+        whole && bins.scale === "value"
+          ? QUANTILES.map(({ key, label }) => ({ label, value: stat(key) }))
+          : [],
     });
   });
 

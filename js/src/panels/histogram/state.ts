@@ -16,6 +16,7 @@ import {
   widened,
 } from "./bins";
 import { pan, zoom } from "./geometry";
+import { type Scope, type ScopeState, WHOLE } from "./scope";
 
 export interface HistogramState {
   readonly scale: Signal<Scale>;
@@ -33,6 +34,8 @@ export interface HistogramState {
   /** From the smallest to the largest weight, as far as they are known. */
   readonly limits: ReadonlySignal<Range | null>;
   readonly bins: ReadonlySignal<Bins | null>;
+  /** What the bins count. */
+  readonly counted: ReadonlySignal<Scope>;
   /** Whether only whole numbers occur. */
   readonly integers: ReadonlySignal<boolean>;
   /** A histogram of w, for estimates on any axis. */
@@ -49,6 +52,9 @@ export interface HistogramState {
 interface Known {
   /** Of which tensor, on which axis. */
   of: string;
+  /** The same for all parts of the tensor. */
+  kin: string;
+  scope: Scope;
   bins: Bins;
 }
 
@@ -59,7 +65,7 @@ const REST = 60;
 const MORE_DECADES = 4;
 const SMALLEST_DECADE: Record<string, number> = { float64: -324 };
 
-export function histogramState(store: Store): HistogramState {
+export function histogramState(store: Store, parts: ScopeState = WHOLE): HistogramState {
   const scale = signal<Scale>("value");
   const pixels = signal(0);
   /** Of which tensor, on which axis. */
@@ -84,10 +90,21 @@ export function histogramState(store: Store): HistogramState {
   const empty = computed(
     () => weights.value !== "" && placeable(store.overview.value, row.value, scale.value) === 0,
   );
-  const of = computed(() => (weights.value && !empty.value ? `${scale.value} ${weights.value}` : ""));
+  const kin = computed(() => (weights.value && !empty.value ? `${scale.value} ${weights.value}` : ""));
+  const { scope } = parts;
+  const of = computed(() => kin.value && `${kin.value} ${JSON.stringify(scope.value.fields)}`);
   const local = computed(() =>
-    of.value ? fromOverview(store.overview.value, row.value, scale.value) : null,
+    of.value && scope.value.kind === "all"
+      ? fromOverview(store.overview.value, row.value, scale.value)
+      : null,
   );
+  /** Until the numbers of a part have come, those of the last are shown, and named. */
+  const stands = computed(() => {
+    const last = known.value;
+    if (!last) return null;
+    const near = last.kin === kin.value && scope.value.kind !== "all";
+    return last.of === of.value || near ? last : null;
+  });
   const latest = computed(() => (known.value && known.value.of === of.value ? known.value.bins : null));
 
   /** The robust range: the overview's, or the one that the kernel chose where the overview has none. */
@@ -97,7 +114,7 @@ export function histogramState(store: Store): HistogramState {
     const histogram =
       scale.value === "value" ? overview.histogram(row.value) : overview.logHistogram(row.value);
     if (histogram) return widened(histogram.range);
-    return named.value?.of === of.value ? named.value.view : null;
+    return named.value?.of === kin.value ? named.value.view : null;
   });
 
   const integers = computed(() => {
@@ -124,7 +141,7 @@ export function histogramState(store: Store): HistogramState {
   const bins = computed<Bins | null>(() => {
     if (empty.value) return emptyBins(store.overview.value, row.value, scale.value);
     const shown = view.value;
-    const exact = latest.value;
+    const exact = stands.value?.bins ?? null;
     if (!exact || !shown) return exact ?? local.value;
     const [low, high] = ends(exact);
     const slack = exact.step / 2;
@@ -133,6 +150,8 @@ export function histogramState(store: Store): HistogramState {
   });
 
   const valueBins = computed<Bins | null>(() => {
+    // The overview knows nothing of parts.
+    if (scope.value.kind !== "all") return latest.value?.scale === "value" ? latest.value : null;
     // The overview's, which reach from the smallest to the largest weight however far the view is zoomed.
     const all = weights.value ? fromOverview(store.overview.value, row.value, "value") : null;
     return all ?? (bins.value?.scale === "value" ? bins.value : null);
@@ -140,15 +159,18 @@ export function histogramState(store: Store): HistogramState {
 
   ask(store, {
     of,
+    kin,
+    parts: scope,
     scale,
     grid,
     pixels,
     latest,
     answered: (reply, whose) => {
-      const total = store.overview.peek().column("count")[row.peek()] ?? 0;
+      const all = store.overview.peek().column("count")[row.peek()] ?? 0;
+      const bins = fromReply(reply, whose.scale, whose.scope.count ?? all);
       batch(() => {
-        known.value = { of: whose.of, bins: fromReply(reply, whose.scale, total) };
-        if (!home.peek()) named.value = { of: whose.of, view: reply.range };
+        known.value = { of: whose.of, kin: whose.kin, scope: whose.scope, bins };
+        if (!home.peek()) named.value = { of: whose.kin, view: reply.range };
         fault.value = null;
       });
     },
@@ -174,6 +196,10 @@ export function histogramState(store: Store): HistogramState {
     }),
     limits,
     bins,
+    counted: computed(() => {
+      if (bins.value?.origin !== "kernel") return scope.value;
+      return stands.value?.scope ?? scope.value;
+    }),
     integers,
     valueBins,
     problem: computed(() => {
@@ -215,18 +241,30 @@ function ends(bins: Bins): Range {
   return [bins.edges[0] as number, bins.edges[bins.edges.length - 1] as number];
 }
 
+interface Whose {
+  of: string;
+  kin: string;
+  scope: Scope;
+  scale: Scale;
+}
+
 interface Question {
   of: ReadonlySignal<string>;
+  kin: ReadonlySignal<string>;
+  parts: ReadonlySignal<Scope>;
   scale: Signal<Scale>;
   grid: ReadonlySignal<Grid | null>;
   pixels: Signal<number>;
   latest: ReadonlySignal<Bins | null>;
-  answered(reply: Parameters<typeof fromReply>[0], whose: { of: string; scale: Scale }): void;
+  answered(reply: Parameters<typeof fromReply>[0], whose: Whose): void;
   failed(of: string, message: string): void;
 }
 
 /** Asks the kernel for the exact histogram of what is shown, and withdraws what nobody waits for any more. */
-function ask(store: Store, { of, scale, grid, pixels, latest, answered, failed }: Question): void {
+function ask(
+  store: Store,
+  { of, kin, parts, scale, grid, pixels, latest, answered, failed }: Question,
+): void {
   let before = "";
   let asked = "";
   let abort = new AbortController();
@@ -248,7 +286,10 @@ function ask(store: Store, { of, scale, grid, pixels, latest, answered, failed }
     if (!question || (have && cut && isOf(have, cut))) return;
     abort = new AbortController();
     const { signal } = abort;
+    const scope = parts.peek();
+    const asker: Whose = { of: whose, kin: kin.peek(), scope, scale: scale.peek() };
     const request = {
+      ...scope.fields,
       path: store.traits.selected.peek(),
       scale: scale.peek(),
       bins: cut?.bins ?? gridFor([0, 1], width, false).bins,
@@ -256,7 +297,7 @@ function ask(store: Store, { of, scale, grid, pixels, latest, answered, failed }
     };
     const send = (): void => {
       store.model.request("histogram", request, { signal }).then(
-        (reply) => answered(reply, { of: whose, scale: request.scale }),
+        (reply) => answered(reply, asker),
         (error: unknown) => {
           if (error instanceof RequestCancelled) return;
           failed(whose, error instanceof RequestFailed ? error.message : String(error));

@@ -1,0 +1,218 @@
+"""What tiles and exact histograms cost, beside one-thread sums of the same memory: ``python benchmarks/tiles.py``.
+
+Ratios are those of times taken in turn in one run: median (smallest … largest) over the rounds. A sum merely reads the
+memory, so a ratio of 1 would be as fast as memory allows. Parts: ``python benchmarks/tiles.py [tiles|minilm|counts]``.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+from safetensors.torch import save_file
+
+from weightwidget import open_weights
+from weightwidget.detail import reduction
+from weightwidget.detail.histogram import KERNELS, count, histogram
+from weightwidget.detail.pixels import Aggregate
+from weightwidget.detail.pyramid import Pyramid
+from weightwidget.detail.region import Region
+from weightwidget.detail.tiles import profile, tile
+from weightwidget.sources.base import TensorRef
+from weightwidget.summary.compiling import compiled, want
+
+ROUNDS = 7
+
+HEIGHT, WIDTH = 4096, 11008
+
+OVERVIEW = (4, 6, 0, 0)
+"""All of the matrix as 256 x 172 pixels."""
+
+WINDOW = (1, 1, 2, 3)
+"""512 x 512 elements as 256 x 256 pixels."""
+
+Row = dict[str, Any]
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds of one run."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def ratios(works: dict[str, Callable[[], object]], total: Callable[[], object], rounds: int = ROUNDS) -> list[Row]:
+    """Time all in turn, after one run of each to warm up, and divide by the sum of the same round."""
+    times: dict[str, list[float]] = {name: [] for name in works}
+    sums: list[float] = []
+    for work in (*works.values(), total):
+        work()
+    for _ in range(rounds):
+        sums.append(timed(total))
+        for name, work in works.items():
+            times[name].append(timed(work))
+    rows = []
+    for name, taken in times.items():
+        over = sorted(seconds / of for seconds, of in zip(taken, sums, strict=True))
+        middle, milliseconds = statistics.median(over), 1000 * statistics.median(taken)
+        rows.append({"what": name, "ratio": middle, "least": over[0], "most": over[-1], "ms": milliseconds})
+    return rows
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch work in one thread, as sums are to."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def without_numba() -> Iterator[None]:
+    """Let torch and NumPy do all."""
+    os.environ["WEIGHTWIDGET_NO_NUMBA"] = "1"
+    try:
+        yield
+    finally:
+        del os.environ["WEIGHTWIDGET_NO_NUMBA"]
+
+
+def engines() -> list[str]:
+    """What can be measured: the compiled kernels, for which it waits, and NumPy and torch alone."""
+    for kernels in (reduction.KERNELS, KERNELS):
+        want(kernels)
+    for _ in range(600):
+        if compiled(reduction.KERNELS) and compiled(KERNELS):
+            return ["numba", "plain"]
+        time.sleep(0.1)
+    return ["plain"]
+
+
+def measured(works: dict[str, Callable[[], object]], total: Callable[[], object]) -> list[Row]:
+    """Ratios with the compiled kernels and without."""
+    rows = []
+    for engine in engines():
+        if engine == "numba":
+            rows += [{"by": engine, **row} for row in ratios(works, total)]
+        else:
+            with without_numba():
+                rows += [{"by": engine, **row} for row in ratios(works, total)]
+    return rows
+
+
+def places(weights: torch.Tensor) -> Iterator[tuple[str, TensorRef]]:
+    """The matrix in memory and in a mapped file."""
+    yield "memory", open_weights({"w": weights}).tensors["w"]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "w.safetensors"
+        save_file({"w": weights}, path)
+        source = open_weights(path)
+        yield "file", source.tensors["w"]
+        source.close()
+
+
+def matrices() -> Iterator[tuple[str, torch.Tensor, torch.Tensor]]:
+    """Name, weights, and memory of as many elements for the sum: in bfloat16 a sum takes longer than in float32."""
+    weights = torch.empty(HEIGHT, WIDTH).normal_()
+    yield "float32", weights, weights
+    yield "bfloat16", weights.bfloat16(), weights
+
+
+def tiles() -> list[Row]:
+    """Overview and window with every aggregate, with shares, and from what is kept."""
+    rows = []
+    for dtype, weights, summed in matrices():
+        for place, ref in places(weights):
+            kept = Pyramid()
+            works: dict[str, Callable[[], object]] = {}
+            for aggregate in get_args(Aggregate):
+                works[f"overview {aggregate}"] = lambda ref=ref, aggregate=aggregate: tile(
+                    ref, None, None, OVERVIEW, aggregate
+                )
+            for aggregate in get_args(Aggregate):
+                works[f"window {aggregate}"] = lambda ref=ref, aggregate=aggregate: tile(
+                    ref, None, None, WINDOW, aggregate
+                )
+            works["overview kept"] = lambda ref=ref, kept=kept: tile(ref, None, None, OVERVIEW, "std", pyramid=kept)
+            works["overview all three, kept"] = lambda ref=ref: three(ref, Pyramid())
+            works["overview with shares"] = lambda ref=ref, kept=kept: tile(
+                ref, None, None, OVERVIEW, value_range=(1, 2), pyramid=kept
+            )
+            works["profile"] = lambda ref=ref: profile(ref, None, None)
+            rows += [{"of": f"{dtype} {place}", **row} for row in measured(works, summed.sum)]
+    return rows
+
+
+def three(ref: TensorRef, kept: Pyramid) -> None:
+    """Mean, smallest and largest of the whole matrix, reading it once where that can be."""
+    for aggregate in ("mean", "min", "max"):
+        tile(ref, None, None, OVERVIEW, aggregate, pyramid=kept)  # type: ignore[arg-type]
+
+
+def minilm() -> list[Row]:
+    """All matrices of the shapes of all-MiniLM-L6-v2, 22.6 million weights, at level 1, 1."""
+    shapes = [(30522, 384), (512, 384)]
+    shapes += 6 * [(384, 384), (384, 384), (384, 384), (384, 384), (1536, 384), (384, 1536)]
+    refs = [open_weights({"w": torch.randn(shape)}).tensors["w"] for shape in shapes]
+    memory = torch.randn(sum(ref.numel for ref in refs))
+
+    def all_tiles() -> None:
+        for ref in refs:
+            for row in range(-(-ref.shape[0] // 512)):
+                for col in range(-(-ref.shape[1] // 512)):
+                    tile(ref, None, None, (1, 1, row, col))
+
+    return [{"of": "MiniLM", **row} for row in measured({"all tensors at 1, 1": all_tiles}, memory.sum)]
+
+
+def counts() -> list[Row]:
+    """Exact histograms and counts."""
+    rows = []
+    for dtype, weights, summed in matrices():
+        ref = open_weights({"w": weights}).tensors["w"]
+        row = Region(ref, None, None, (17, 18), (0, WIDTH))
+        column = Region(ref, None, None, (0, HEIGHT), (17, 18))
+        works = {
+            "histogram": lambda ref=ref: histogram(ref, 200, "value", (-3, 3)),
+            "histogram zoomed in": lambda ref=ref: histogram(ref, 200, "value", (0.5, 0.6)),
+            "histogram log |w|": lambda ref=ref: histogram(ref, 200, "magnitude", (-3, 0.7)),
+            "count": lambda ref=ref: count(ref, (0.5, 1)),
+            "histogram of a row": lambda row=row: histogram(row, 200, "value", (-3, 3)),
+            "histogram of a column": lambda column=column: histogram(column, 200, "value", (-3, 3)),
+        }
+        rows += [{"of": dtype, **row} for row in measured(works, summed.sum)]
+    return rows
+
+
+PARTS: dict[str, Callable[[], list[Row]]] = {"tiles": tiles, "minilm": minilm, "counts": counts}
+
+
+def measure(*parts: str) -> list[Row]:
+    """Rows with keys of, by, what, ratio, least, most (over a one-thread sum of as many float32) and ms."""
+    with one_thread():
+        return [row for part in parts or PARTS for row in PARTS[part]()]
+
+
+def main() -> None:
+    """Print all rows."""
+    print(f"{os.cpu_count()} cores, torch {torch.__version__}; times over a one-thread sum of as many float32")
+    for row in measure(*sys.argv[1:]):
+        print(
+            f"{row['of']:16s} {row['by']:6s} {row['what']:26s}"
+            f"{row['ratio']:8.2f} ({row['least']:.2f} … {row['most']:.2f})  {row['ms']:8.2f} ms"
+        )
+
+
+if __name__ == "__main__":
+    main()
