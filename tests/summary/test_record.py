@@ -198,17 +198,6 @@ def test_model_summary_is_a_mapping() -> None:
     assert "7 tensors, 6,668 weights" in repr(summary)
 
 
-def test_merging_models() -> None:
-    one = summarize(source_of(a__w=torch.randn(50, 3)))
-    two = summarize(source_of(b__w=torch.randn(40, 3)))
-    both = one.merge(two)
-    assert list(both) == ["a.w", "b.w"]
-    assert both.modules[""].count == 270
-    assert list(one.merge(one)) == ["a.w"]
-    with pytest.raises(ValueError, match="count twice"):
-        one.merge(summarize(source_of(a__w=torch.randn(50, 3))))
-
-
 def test_frame() -> None:
     pytest.importorskip("pandas")
     summary = model()

@@ -56,6 +56,7 @@ class Scan:
     ) -> None:
         self._name = source.name
         self._order = list(source.tensors)
+        self._modules = dict(source.modules)
         self._kinds = {path: info.kind for path, info in source.modules.items()}
         self._on_progress = on_progress
         self._thumbnail = thumbnail
@@ -117,7 +118,7 @@ class Scan:
         """Summary of what is found so far, in the model's order."""
         found = self.results
         tensors = {name: found[name] for name in self._order if name in found}
-        return ModelSummary(self._name, tensors, self._kinds)
+        return ModelSummary(self._name, tensors, self._modules)
 
     def prioritise(self, path: str) -> None:
         """Summarise a tensor, or all in a module, before everything that is not yet under way."""

@@ -98,7 +98,7 @@ def _on_executor(source: WeightSource, executor: Executor, progress: Callable[[f
         else:
             first = ref.shared_with or name
             tensors[name] = with_name(found[first], name, kinds.get(ref.module, ""), ref.role, first)
-    return ModelSummary(source.name, tensors, kinds)
+    return ModelSummary(source.name, tensors, source.modules)
 
 
 def _result(future: Future[TensorSummary], ref: TensorRef, kind: str) -> TensorSummary:
