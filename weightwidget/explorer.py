@@ -29,9 +29,11 @@ from weightwidget.outputs.saved import Copied
 from weightwidget.outputs.view import StaticView
 from weightwidget.sources import open_weights
 from weightwidget.sources.base import TensorRef, WeightSource, in_totals
+from weightwidget.sources.saved import SavedSource, has_weights
 from weightwidget.sources.source import ListedSource
 from weightwidget.sources.tokenizers import TokenStrings
 from weightwidget.summary.filtering import TensorFilter
+from weightwidget.summary.finished import FinishedScan, picture_side, scan_of
 from weightwidget.summary.model import ModelSummary
 from weightwidget.summary.record import TensorSummary
 from weightwidget.summary.scan import Scan
@@ -86,7 +88,8 @@ class WeightExplorer(anywidget.AnyWidget):
     obj
         Whatever `weightwidget.open_weights` takes: a ``torch.nn.Module``, a state dict (nested too), a path to a
         ``.safetensors``, ``.pt`` or ``.pth`` file, or to a folder or index of sharded safetensors. A source that
-        `open_weights` gave stays the caller's to close.
+        `open_weights` gave stays the caller's to close. A `ModelSummary`, or the file that it was saved to, is shown
+        without the weights: what takes them says so.
     name
         What to call it; by default what the source is called.
     detail
@@ -188,7 +191,7 @@ class WeightExplorer(anywidget.AnyWidget):
     source: WeightSource = None  # type: ignore[assignment]
     anatomy: Anatomy
     _handlers: Handlers | None = None
-    _scan: Scan | None = None
+    _scan: Scan | FinishedScan | None = None
     _follower: threading.Thread | None = None
     _summary: ModelSummary | None = None
     _closed = False
@@ -232,12 +235,15 @@ class WeightExplorer(anywidget.AnyWidget):
         source = open_weights(self._obj, name=self._name)
         if source is self._obj and self._name is not None:
             # The caller's source keeps its own name.
-            source = ListedSource(self._name, source.tensors.values(), source.modules, source.skipped)
+            if isinstance(source, SavedSource):
+                source = source.summary.as_source(self._name)
+            else:
+                source = ListedSource(self._name, source.tensors.values(), source.modules, source.skipped)
         anatomy = Anatomy(source)
         anatomy.model = self._obj if isinstance(self._obj, nn.Module) else None
         if self.source is not None:  # read again: what was set by hand stays
             anatomy.adopt(self.anatomy)
-        packer = OverviewPacker(source, self._detail, anatomy)
+        packer = OverviewPacker(source, picture_side(source, self._detail), anatomy)
         return source, anatomy, Blocks(source, anatomy), packer, TensorFilter(source)
 
     def _take(self, opened: Opened) -> None:
@@ -262,7 +268,7 @@ class WeightExplorer(anywidget.AnyWidget):
     # -- the scan -------------------------------------------------------------------------------------------------
 
     def _start_scan(self, patience: float, done: threading.Event) -> None:
-        scan = self._scan = Scan(self.source, thumbnail=max(self._packer.detail.thumbnail, 8))
+        scan = self._scan = scan_of(self.source, max(self._packer.detail.thumbnail, 8))
         self._summary = None
         thread = self._follower = threading.Thread(
             target=self._follow, args=(scan, done), name="weightwidget-follow", daemon=True
@@ -277,7 +283,7 @@ class WeightExplorer(anywidget.AnyWidget):
         self._wait_if_soon(scan, done, patience)
 
     @staticmethod
-    def _wait_if_soon(scan: Scan, done: threading.Event, patience: float) -> None:
+    def _wait_if_soon(scan: Scan | FinishedScan, done: threading.Event, patience: float) -> None:
         """Wait for the scan, but no longer than it takes to see that it will outlast the patience."""
         started = time.monotonic()
         while not done.wait(PROGRESS_INTERVAL):
@@ -285,7 +291,7 @@ class WeightExplorer(anywidget.AnyWidget):
             if elapsed >= patience or (elapsed >= FIRST_LOOK and elapsed > patience * scan.progress):
                 return
 
-    def _follow(self, scan: Scan, done: threading.Event) -> None:
+    def _follow(self, scan: Scan | FinishedScan, done: threading.Event) -> None:
         """Report a scan's progress, and send what it found so far ever more rarely."""
         started = time.monotonic()
         next_overview = FIRST_OVERVIEW
@@ -305,7 +311,7 @@ class WeightExplorer(anywidget.AnyWidget):
         finally:
             done.set()
 
-    def _finish(self, scan: Scan) -> None:
+    def _finish(self, scan: Scan | FinishedScan) -> None:
         if scan is not self._scan:
             return  # overtaken by a refresh
         self._summary = scan.summary()
@@ -601,7 +607,8 @@ class WeightExplorer(anywidget.AnyWidget):
         block = None
         if SEPARATOR in selected and selected not in self.source.tensors:
             parts = [ref for name in self._blocks.tensors(selected) if (ref := self.ref(name)) is not None]
-            if sum(ref.numel for ref in parts) <= QUICK_BLOCK and not self._closed:
+            readable = all(map(has_weights, parts)) and not self._closed
+            if readable and sum(ref.numel for ref in parts) <= QUICK_BLOCK:
                 block = self._blocks.record(selected)
             else:  # the tensor around it is known already
                 selected = selected.partition(SEPARATOR)[0]

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.summary.stub import StubSource, counts_of, ref_of, source_of
+from tests.summary.stub import StubSource, counts_of, ref_of
 from weightwidget.summary.kernel import summarize_tensor
 from weightwidget.summary.model import ModelSummary
 from weightwidget.summary.record import TensorSummary, merge_records

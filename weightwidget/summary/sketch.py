@@ -350,6 +350,12 @@ class Sketch:
         return Sketch(merged, low, high)
 
 
+def ascending(part: Component) -> bool:
+    """Whether the keys are in order, each there once."""
+    order = part.keys if part.exact else _RANK[part.keys]
+    return bool((order[1:] > order[:-1]).all())
+
+
 def _merge_values(parts: Sequence[Component]) -> Component:
     keys = np.concatenate([part.keys for part in parts])
     counts = np.concatenate([part.counts.astype(np.int64) for part in parts])

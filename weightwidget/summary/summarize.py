@@ -5,10 +5,11 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, as_completed
-from typing import Any
+from typing import Any, cast
 
 from weightwidget.sources.base import TensorRef, WeightSource
 from weightwidget.sources.names import visible
+from weightwidget.sources.saved import SavedSource
 from weightwidget.summary.kernel import summarize_tensor, unreadable
 from weightwidget.summary.model import ModelSummary
 from weightwidget.summary.record import TensorSummary, with_name
@@ -23,7 +24,7 @@ def summarize(
     Parameters
     ----------
     obj
-        A `WeightSource`, or whatever `weightwidget.open_weights` takes.
+        A `WeightSource`, or whatever `weightwidget.open_weights` takes. Of a saved summary, that summary.
     executor
         Where to run: any ``concurrent.futures.Executor``. By default threads of the package's own.
     progress
@@ -57,6 +58,8 @@ def summarize(
 def _summarize_source(
     source: WeightSource, executor: Executor | None, progress: Callable[[float], None] | None
 ) -> ModelSummary:
+    if isinstance(source, SavedSource):
+        return cast("ModelSummary", source.summary)
     if executor is not None:
         return _on_executor(source, executor, progress)
     scan = Scan(source, progress).start()

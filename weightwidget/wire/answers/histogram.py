@@ -7,6 +7,7 @@ import sys
 import numpy as np
 
 from weightwidget.detail.histogram import count, histogram
+from weightwidget.sources.saved import has_weights
 from weightwidget.summary.record import TensorSummary
 from weightwidget.wire.answers.base import Answer, Handler, Job, Request, Weights, field
 from weightwidget.wire.answers.base import record as record_of
@@ -23,7 +24,7 @@ def _histogram(weights: Weights, request: Request, job: Job) -> Answer:
     if value_range is None:
         record = record_of(weights, path)
         value_range = record.robust_range() if scale == "value" else log_range(record)
-    if ref is not None:
+    if ref is not None and has_weights(ref):
         exact = histogram(ref, bins, scale, value_range, cancelled=job.cancelled)
         reply = {
             "range": list(exact.range),
@@ -72,7 +73,7 @@ def _count(weights: Weights, request: Request, job: Job) -> Answer:
     if value_range is None:
         raise ValueError("the request 'count' needs a range [low, high]")
     ref = weights.ref(field(request, "path"))
-    if ref is not None:
+    if ref is not None and has_weights(ref):
         found, total = count(ref, value_range, cancelled=job.cancelled)
         return {"count": found, "total": total, "exact": True}, []
     record = record_of(weights, field(request, "path"))
