@@ -154,10 +154,10 @@ def test_a_file_of_weights_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("format", "said"), [("2", "newer weightwidget.*pip install"), ("?", "version is"), ("", "version")]
+    ("version", "said"), [("2", "newer weightwidget.*pip install"), ("?", "version is"), ("", "version")]
 )
-def test_versions(tmp_path: Path, format: str, said: str) -> None:
-    save_file({"index": np.zeros(3, np.uint8)}, tmp_path / NAME, {"format": f"{storage.FORMAT} {format}"})
+def test_versions(tmp_path: Path, version: str, said: str) -> None:
+    save_file({"index": np.zeros(3, np.uint8)}, tmp_path / NAME, {"format": f"{storage.FORMAT} {version}"})
     with pytest.raises(WeightFileError, match=said):
         ModelSummary.load(tmp_path / NAME)
 
@@ -335,7 +335,7 @@ def test_it_opens_like_weights(tmp_path: Path) -> None:
             )
             assert (ref.device, ref.nbytes) == ("summary", told.nbytes)
             with pytest.raises(
-                WeightsNotSavedError, match="only the summary of SmallLSTM was opened.*open the weights"
+                WeightsNotSavedError, match=r"only the summary of SmallLSTM was opened.*open the weights"
             ):
                 ref.read((slice(0, 1),))
         assert_same(source.summary, summary)

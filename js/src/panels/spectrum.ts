@@ -3,6 +3,7 @@
 import type { ReadonlySignal } from "@preact/signals-core";
 import { copyText, h, setText, setTitle } from "../draw/dom";
 import { formatCount, formatNumber } from "../draw/format";
+import { lack } from "../lack";
 import type { Store } from "../store";
 import type { View } from "../views";
 import { axesControl } from "./heatmap/axescontrol";
@@ -58,7 +59,7 @@ function goneText(state: SpectrumState): string {
     largest > 0 && drawn.isDefault && Number.isFinite(l2)
       ? ` The largest singular value lies between ${formatNumber(largest, 3)}, the largest norm of a row or column, and ${formatNumber(l2, 3)}, the Frobenius norm.`
       : "";
-  return `No kernel answers: with one, all singular values, their density and the singular vectors are computed here.${bounds}`;
+  return `${lack(state.store).without}, all singular values, their density and the singular vectors are computed here.${bounds}`;
 }
 
 function head(state: SpectrumState): HTMLElement {

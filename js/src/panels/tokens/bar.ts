@@ -3,6 +3,7 @@
 import { signal } from "@preact/signals-core";
 import { h } from "../../draw/dom";
 import { formatCount } from "../../draw/format";
+import { lack } from "../../lack";
 import { entriesWord } from "./scatter";
 import type { TokenState } from "./state";
 import { firstLimit, secondsForAll } from "./table";
@@ -169,7 +170,7 @@ function searchField(state: TokenState): HTMLElement {
     const now = found.value;
     const gone = store.model.kernel.value === "gone";
     input.disabled = gone;
-    input.title = gone ? "no kernel answers: with one, tokens are found by their strings" : "";
+    input.title = gone ? `${lack(store).without}, tokens are found by their strings` : "";
     list.hidden = now === null && problem.value === "";
     input.setAttribute("aria-expanded", String(!list.hidden));
     if (!now) {
