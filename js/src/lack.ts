@@ -29,6 +29,8 @@ export interface Lack {
   readonly kept: string;
   /** How the number of heads can be set all the same. */
   readonly setting: string;
+  /** Why nothing is known of a block. */
+  readonly block: string;
   /** Why there are no eigenvalues. */
   readonly eigenvalues: string;
 }
@@ -45,6 +47,7 @@ const KERNEL: Lack = {
   source: "the kernel",
   kept: "notebook",
   setting: "setting it takes a kernel",
+  block: "a block's weights need a running kernel",
   eigenvalues: "The kernel computes them, and none answers.",
 };
 
@@ -53,14 +56,15 @@ const WEIGHTS: Lack = {
   fact: "Only the summary was opened",
   doer: "opening the weights",
   need: "the weights themselves",
-  short: "the weights",
+  short: "weights",
   Agent: "Opening the weights",
   agent: "opening the weights",
   With: "With the weights themselves",
   source: "the weights themselves",
   kept: "summary",
   setting: "set it in Python: explorer.anatomy.set_heads(12)",
-  eigenvalues: "They are computed of the weights, and only the summary was opened.",
+  block: "a block's weights need opening: only the summary is here",
+  eigenvalues: "They are computed from the weights, and only the summary was opened.",
 };
 
 /** What panels are missing while `model.kernel` is "gone". */

@@ -184,7 +184,7 @@ export function histogramState(store: Store): HistogramState {
       if (unread) return unread;
       if (!overview.summarised(row.value)) {
         const away = overview.block(row.value) && store.model.kernel.value === "gone";
-        return away ? `a block's weights need ${lack(store).need}` : "not summarised yet";
+        return away ? lack(store).block : "not summarised yet";
       }
       if (fault.value && fault.value.of === of.value) return fault.value.message;
       if (!empty.value) return "";

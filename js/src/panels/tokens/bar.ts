@@ -85,7 +85,9 @@ function progress(state: TokenState): HTMLElement {
     }
     if (share !== null) note.textContent = "nearest neighbours";
     else if (gone && found === null)
-      note.textContent = "no kernel answers: norms of the overview, rounded to 0.4 %";
+      note.textContent = store.base.value.hasWeights
+        ? "no kernel answers: norms of the overview, rounded to 0.4 %"
+        : "norms of the overview, rounded to 0.4 %";
     else
       note.textContent = partial
         ? `nearest of ${formatCount(found.asked)} of ${formatCount(table.count)} tokens, spread evenly`
