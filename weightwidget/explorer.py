@@ -29,6 +29,7 @@ from weightwidget.outputs.saved import Copied
 from weightwidget.outputs.view import StaticView
 from weightwidget.sources import open_weights
 from weightwidget.sources.base import TensorRef, WeightSource, in_totals
+from weightwidget.sources.parts import shown
 from weightwidget.sources.saved import SavedSource, has_weights
 from weightwidget.sources.source import ListedSource
 from weightwidget.sources.tokenizers import TokenStrings
@@ -454,7 +455,8 @@ class WeightExplorer(anywidget.AnyWidget):
         -------
         Selection
             ``indices``, int64 of shape (k, number of axes), and ``values``, shape (k,) in the stored dtype: the
-            weights within `value_range`, ends included, in row-major order. On the CPU.
+            weights within `value_range`, ends included, in row-major order. On the CPU. Of complex weights, the
+            magnitudes.
 
         Raises
         ------
@@ -574,8 +576,9 @@ class WeightExplorer(anywidget.AnyWidget):
         self._strings_version += 1
 
     def ref(self, path: str) -> TensorRef | None:
-        """The tensor of that name, or block of that path; None if there is none."""
-        return self.source.tensors.get(path) or self._blocks.ref(path)
+        """The tensor of that name, or block of that path; None if there is none. Of complex ones the magnitudes."""
+        ref = self.source.tensors.get(path) or self._blocks.ref(path)
+        return None if ref is None else shown(ref)
 
     def record(self, path: str) -> TensorSummary | None:
         """The record of the tensor, module or block of that path; None while it is not summarised.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from weightwidget.sources.base import TensorRef
+from weightwidget.sources.parts import shown
 from weightwidget.sources.saved import has_weights
 from weightwidget.summary.model import ModelSummary
 from weightwidget.wire.kept import Grid, at_level, choose_whole, kept_size, level_size, levels_for, whole
@@ -71,7 +72,7 @@ def overview_of(copied: Copied, detail: int | None = None, progress: Callable[[f
         )
     refs = list(copied.packer.source.tensors.values())
     readable = {
-        row: ref
+        row: shown(ref)
         for row, ref in enumerate(refs)
         if ref.shared_with is None and ref.numel and has_weights(ref) and is_read(copied.summary.tensors.get(ref.name))
     }

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from weightwidget.sources.base import TensorRef, dtype_name
+from weightwidget.sources.parts import is_complex, magnitude
 from weightwidget.summary.blocks import BLOCK, Blocks
 from weightwidget.summary.cancel import Cancelled
 from weightwidget.summary.record import TensorSummary
@@ -71,7 +73,8 @@ def summarize_tensor(
     Returns
     -------
     TensorSummary
-        With `error` set if the type or layout has no numbers to summarise (complex, sparse, quantised, meta).
+        With `error` set if the type or layout has no numbers to summarise (sparse, quantised, meta). Of complex
+        tensors, the record of their magnitudes.
 
     Raises
     ------
@@ -83,6 +86,9 @@ def summarize_tensor(
     reason = _unsuitable(ref)
     if reason:
         return unreadable(ref, kind, reason)
+    if is_complex(ref):
+        record = summarize_tensor(magnitude(ref), kind, thumbnail, cancelled, advance)
+        return replace(record, dtype=ref.dtype, nbytes=ref.nbytes, part="magnitude")
     small = ref.numel <= SMALL
     whole = ref.read() if small or _in_memory(ref) else None
     reason = _unsuitable_tensor(ref.read(_corner(ref.shape)) if whole is None else whole)
@@ -149,11 +155,9 @@ def _unsuitable(ref: TensorRef) -> str:
 
 
 def _unsuitable_type(dtype: torch.dtype) -> str:
-    if dtype.is_complex:
-        return f"{dtype_name(dtype)} weights have no order: summarise .real, .imag or .abs() of them."
     if dtype_name(dtype).startswith(("qint", "quint")):
         return "quantised weights are summarised after .dequantize()."
-    if dtype not in _REAL:
+    if dtype not in _REAL and not dtype.is_complex:  # of which the magnitudes are summarised
         return f"weights of type {dtype_name(dtype)} cannot be read as numbers: convert them to float32 first."
     return ""
 

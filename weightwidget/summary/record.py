@@ -67,6 +67,9 @@ class TensorSummary:
         First name of a tied tensor, for its further names.
     error
         Why there is nothing but the description; empty if all is well.
+    part
+        What the numbers are of: ``"magnitude"`` for complex tensors, whose statistics, sketch, norms and thumbnail
+        are those of |w|; empty for all others. Of a module, ``"mixed"`` if it has both.
     """
 
     name: str
@@ -91,6 +94,7 @@ class TensorSummary:
     thumbnail: Array | None = None
     shared_with: str | None = None
     error: str = ""
+    part: str = ""
 
     @property
     def finite(self) -> int:
@@ -276,6 +280,7 @@ def merge_records(records: Sequence[TensorSummary], name: str = "", kind: str = 
     """Record of several sets of weights together; see `TensorSummary.merge`."""
     parts = [record for record in records if not record.error]
     dtypes = {record.dtype for record in parts if record.dtype}
+    measured = {record.part for record in parts if record.count}
     finite = [record for record in parts if record.finite]
     return TensorSummary(
         name=name,
@@ -292,6 +297,7 @@ def merge_records(records: Sequence[TensorSummary], name: str = "", kind: str = 
         max=max((record.max for record in finite), default=math.nan) + 0.0,
         moments=merge_moments(record.moments for record in finite),
         sketch=Sketch.merge(record.sketch for record in finite),
+        part=measured.pop() if len(measured) == 1 else "mixed" if measured else "",
     )
 
 

@@ -139,6 +139,7 @@ def _describe(record: TensorSummary, pools: _Pools) -> dict[str, Any]:
         "sketch": sketch or None,
         "shared_with": record.shared_with,
         "error": record.error,
+        "part": record.part or None,
         **{
             key: None if array is None else [pools.put(_PURPOSE[key], array), *array.shape]
             for key, array in arrays.items()
@@ -316,6 +317,7 @@ def _record(entry: Entry, numbers: Mapping[str, float], arrays: _Arrays, grids: 
         thumbnail=_array(entry, "thumbnail", arrays, 2),
         shared_with=entry.text("shared_with") if "shared_with" in entry.values else None,
         error=entry.text("error"),
+        part=entry.text("part"),
     )
 
 

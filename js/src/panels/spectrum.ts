@@ -5,6 +5,7 @@ import { copyText, h, setText, setTitle } from "../draw/dom";
 import { formatCount, formatNumber } from "../draw/format";
 import { lack } from "../lack";
 import type { Store } from "../store";
+import { COMPLEX } from "../tensor";
 import type { View } from "../views";
 import { axesControl } from "./heatmap/axescontrol";
 import { flash, segmented } from "./histogram/controls";
@@ -20,7 +21,8 @@ export const spectrumView: View = {
   label: "Spectrum",
   title: "singular values of the matrix, their density, and its leading singular vectors",
   whole: true,
-  available: (overview, row) => row >= 0 && overview.isTensor(row) && overview.shape(row).length > 1,
+  available: (overview, row) =>
+    row >= 0 && overview.isTensor(row) && overview.shape(row).length > 1 && !COMPLEX.has(overview.dtype(row)),
   panel: spectrumPanel,
 };
 
