@@ -41,6 +41,11 @@ def magnitude(ref: TensorRef) -> TensorRef:
     return replace(_plain(ref), dtype="float64", reader=_Magnitude(ref.reader), device=device)
 
 
+def is_magnitude(ref: TensorRef) -> bool:
+    """Whether a tensor was made by `magnitude`."""
+    return isinstance(ref.reader, _Magnitude)
+
+
 def as_real(ref: TensorRef) -> TensorRef:
     """A complex tensor with one more axis of length 2, the last: real and imaginary part. Views where that is possible.
 
