@@ -170,7 +170,7 @@ def rewritten(path: Path, change: Callable[[dict[str, np.ndarray], dict[str, Any
     if not arrays.pop("keep", False):
         arrays["index"] = np.frombuffer(json.dumps(index).encode(), np.uint8)
     if seal:
-        arrays["sha256"] = storage._digest(arrays)
+        arrays["sha256"] = storage.digest(arrays)
     save_file(arrays, path, {"format": f"{storage.FORMAT} {storage.VERSION}"})
 
 

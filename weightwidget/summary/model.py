@@ -168,7 +168,7 @@ class ModelSummary(Mapping[str, TensorSummary]):
         WeightFileError
             If the file is missing, damaged, from a newer version, or no summary.
         """
-        from weightwidget.summary.storage import load_summary
+        from weightwidget.summary.loading import load_summary
 
         return load_summary(path)
 
@@ -180,7 +180,7 @@ class ModelSummary(Mapping[str, TensorSummary]):
         name
             What to call the model; by default as the summary is called.
         """
-        from weightwidget.summary.storage import as_source
+        from weightwidget.summary.opening import as_source
 
         return as_source(self, name)
 
