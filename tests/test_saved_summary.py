@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from safetensors.torch import load
 from tests.fixtures import edge_tensors, small_cnn, small_lstm, small_transformer
 from weightwidget import ModelSummary, WeightExplorer, WeightFileError, open_weights, spectrum, summarize
 from weightwidget.cli import main
+from weightwidget.sources.base import ModuleInfo
 from weightwidget.sources.saved import WeightsNotSavedError
 from weightwidget.summary.finished import picture_side
 from weightwidget.summary.scan import Scan
@@ -138,6 +140,30 @@ def test_tensors_of_every_kind() -> None:
     explorer = WeightExplorer(summary)
     assert explorer.status == "ready"
     assert set(explorer.summary.errors) == set(summary.errors)
+    explorer.close()
+
+
+def test_texts_from_elsewhere(tmp_path: Path) -> None:
+    """Types that this torch does not know, and names that want to do harm: they are shown, and do nothing."""
+    record = summarize(torch.randn(8, 4, 3, 3))["tensor"]
+    evil = "<img src=x onerror=alert(1)>"
+    records = {
+        name: replace(record, name=name, dtype=dtype, kind=evil, role=evil, error=error)
+        for name, dtype, error in (
+            (f"{evil}.weight", evil, ""),
+            ("conv.weight", "float4_of_tomorrow", ""),
+            ("bad", "complex64", f"{evil}\x1b[2J"),
+            ("__proto__.constructor", "", ""),
+        )
+    }
+    infos = {evil: ModuleInfo(evil, evil, {evil: evil}), "conv": ModuleInfo("conv", "Conv2d", {"groups": 2**60})}
+    ModelSummary(evil, records, infos).save(tmp_path / NAME)
+    explorer = WeightExplorer(tmp_path / NAME)
+    assert explorer.status == "ready"
+    for name in records:
+        explorer.selected = name
+        assert explorer.to_frame().loc[name, "kind"] == evil
+    assert evil not in explorer.save_html(tmp_path / "x.html").path.read_text().split("weightwidget-view")[0]
     explorer.close()
 
 

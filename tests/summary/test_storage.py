@@ -233,6 +233,8 @@ def dropped(name: str) -> Callable[[dict[str, Any], Any], None]:
         (set_tensor(shape=[90.0, 71]), "'shape' of a tensor"),
         (set_tensor(shape=[91, 71]), r"counts 6,390 weights, its shape \[91, 71\] has 6,461"),
         (set_tensor(shape="90"), "'shape' of a tensor is no list"),
+        (set_tensor(shape=[2**62, 0]), "too large for any memory"),
+        (set_tensor(shape=[1] * 65), "too large for any memory"),
         (set_tensor(counts=[6390]), "'counts' of a tensor is no list of 7"),
         (set_tensor(argmax=[90, 0]), "no place"),
         (set_tensor(argmax=[0]), "no place"),

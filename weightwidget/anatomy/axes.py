@@ -178,13 +178,16 @@ def with_parts(axes: Axes) -> Axes:
     axes
         As of a real tensor.
     """
-    parts = Split(len(axes.names), "part", PARTS, (1,) * len(PARTS))
-    return replace(axes, splits=(*axes.splits, parts))
+    return replace(axes, splits=(*axes.splits, _parts(axes)))
+
+
+def _parts(axes: Axes) -> Split:
+    return Split(len(axes.names), "part", PARTS, (1,) * len(PARTS))
 
 
 def without_parts(axes: Axes) -> Axes:
     """Undo `with_parts`."""
-    return replace(axes, splits=tuple(split for split in axes.splits if split.axis < len(axes.names)))
+    return replace(axes, splits=tuple(split for split in axes.splits if split != _parts(axes)))
 
 
 def walk_blocks(

@@ -28,6 +28,8 @@ def problem_of(record: TensorSummary) -> str:
     """
     if min(getattr(record, key) for key in COUNTS) < 0 or record.moments.n < 0:
         return "a count is negative"
+    if len(record.shape) > 64 or math.prod(size for size in record.shape if size) >= 2**62:
+        return "its shape is too large for any memory"
     if math.prod(record.shape) != record.count:
         return f"it counts {record.count:,} weights, its shape {list(record.shape)} has {math.prod(record.shape):,}"
     if record.error:
