@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import nbformat
@@ -12,6 +14,8 @@ from nbclient import NotebookClient
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser import chromium
+from weightwidget.summary.cancel import Cancelled
+from weightwidget.summary.kernel import Work
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +54,20 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Execu
         return done[path]
 
     return run
+
+
+@pytest.fixture
+def held_scan(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Scans stand still at the third tensor, until they are cancelled or the event is set: they are too fast to meet."""
+    go_on, begun = threading.Event(), count()
+    measure = Work.measure
+
+    def wait(self, box, cancelled, advance):
+        if next(begun) >= 2:
+            while not go_on.wait(0.002):
+                if cancelled():
+                    raise Cancelled
+        return measure(self, box, cancelled, advance)
+
+    monkeypatch.setattr(Work, "measure", wait)
+    return go_on

@@ -92,12 +92,12 @@ def test_json_is_valid_and_complete(model: Path, capsys):
 
 
 def test_what_cannot_be_read_is_a_warning(tmp_path: Path, capsys):
-    path = tmp_path / "c.safetensors"
-    save_file({"w": torch.randn(2, 3), "c": torch.randn(2, 3, dtype=torch.complex64)}, path)
+    path = tmp_path / "c.pt"
+    torch.save({"c": torch.eye(3).to_sparse(), "w": torch.randn(2, 3)}, path)
     assert main([str(path)]) == 0
     out, err = capsys.readouterr()
     assert "unread" in out
-    assert "warning: c cannot be read: complex64" in err
+    assert "warning: c cannot be read: " in err
     assert main([str(path), "-q", "--json"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
@@ -105,8 +105,8 @@ def test_what_cannot_be_read_is_a_warning(tmp_path: Path, capsys):
 
 
 def test_names_cannot_control_the_terminal(tmp_path: Path, capsys):
-    path = tmp_path / "evil.safetensors"
-    save_file({"\x1b]0;pwned\x07\u202e.w": torch.randn(2, 3), "\x1b[2Jc": torch.randn(2, dtype=torch.complex64)}, path)
+    path = tmp_path / "evil.pt"
+    torch.save({"\x1b]0;pwned\x07\u202e.w": torch.randn(2, 3), "\x1b[2Jc": torch.eye(2).to_sparse()}, path)
     for options in ([], ["--json"]):
         assert main([str(path), *options]) == 0
         out, err = capsys.readouterr()

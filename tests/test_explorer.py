@@ -289,22 +289,23 @@ class Bomb:
         return Path.touch, (self.marker,)
 
 
-def test_a_long_scan_goes_on_in_the_background_and_can_be_cancelled():
-    many = {f"layer.{k}.weight": torch.randn(700, 1100) for k in range(24)}
+def test_a_long_scan_goes_on_in_the_background_and_can_be_cancelled(held_scan: threading.Event):
+    many = {f"layer.{k}.weight": torch.randn(70, 110) for k in range(24)}
     explorer = WeightExplorer(many, patience=0)
     assert explorer.status == "scanning"
     explorer.cancel()
     explorer.wait(10)
     assert explorer.status == "cancelled"
     assert explorer.progress < 1
+    held_scan.set()
     explorer.refresh()
     explorer.wait(60)
     assert explorer.status == "ready"
     explorer.close()
 
 
-def test_the_view_can_cancel_the_scan():
-    many = {f"layer.{k}.weight": torch.randn(700, 1100) for k in range(24)}
+def test_the_view_can_cancel_the_scan(held_scan: threading.Event):
+    many = {f"layer.{k}.weight": torch.randn(70, 110) for k in range(24)}
     explorer = WeightExplorer(many, patience=0)
     explorer._on_message(explorer, {"cancel": "scan"}, [])
     explorer.wait(10)
@@ -312,8 +313,8 @@ def test_the_view_can_cancel_the_scan():
     explorer.close()
 
 
-def test_wait_times_out_with_the_progress():
-    many = {f"layer.{k}.weight": torch.randn(900, 1100) for k in range(24)}
+def test_wait_times_out_with_the_progress(held_scan: threading.Event):
+    many = {f"layer.{k}.weight": torch.randn(90, 110) for k in range(24)}
     explorer = WeightExplorer(many, patience=0)
     with pytest.raises(TimeoutError, match="still goes on"):
         explorer.wait(0.001)
@@ -460,8 +461,8 @@ def test_after_closing(net):
         explorer.refresh()
 
 
-def test_closing_during_the_scan_keeps_what_was_found():
-    many = {f"layer.{k}.weight": torch.randn(700, 1100) for k in range(24)}
+def test_closing_during_the_scan_keeps_what_was_found(held_scan: threading.Event):
+    many = {f"layer.{k}.weight": torch.randn(70, 110) for k in range(24)}
     explorer = WeightExplorer(many, patience=0)
     explorer.close()
     explorer.wait(10)

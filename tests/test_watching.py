@@ -150,13 +150,14 @@ class TestRefresh:
         assert explorer.refresh().summary["frozen.weight"].max == 9.0
         explorer.close()
 
-    def test_after_a_cancelled_scan_the_rest_is_read(self):
-        state = {f"layer.{k}.weight": torch.randn(700, 1100) for k in range(24)}
+    def test_after_a_cancelled_scan_the_rest_is_read(self, held_scan: threading.Event):
+        state = {f"layer.{k}.weight": torch.randn(70, 110) for k in range(24)}
         explorer = WeightExplorer(state, patience=0)
         explorer.cancel()
         explorer.wait(10)
         assert explorer.status == "cancelled"
         found = dict(explorer.summary.tensors)
+            held_scan.set()
         explorer.refresh().wait(60)
         assert explorer.status == "ready"
         assert all(explorer.summary[name] is record for name, record in found.items())
@@ -359,8 +360,8 @@ class TestLooking:
         assert asked[-1] == ("norm.weight", "head", "body.weight")
         explorer.close()
 
-    def test_a_cancelled_scan_says_so_before_it_packs(self, monkeypatch: pytest.MonkeyPatch):
-        state = {f"layer.{k}.weight": torch.randn(700, 1100) for k in range(24)}
+    def test_a_cancelled_scan_says_so_before_it_packs(self, held_scan: threading.Event, monkeypatch: pytest.MonkeyPatch):
+        state = {f"layer.{k}.weight": torch.randn(70, 110) for k in range(24)}
         explorer = WeightExplorer(state, patience=0)
         told, pack = [], explorer._pack
         monkeypatch.setattr(explorer, "_pack", lambda: (told.append(explorer.status), pack()))

@@ -10,6 +10,7 @@ from weightwidget.detail.spectrum import Spectrum, spectrum
 from weightwidget.explorer import WeightExplorer
 from weightwidget.sources import open_weights
 from weightwidget.sources.base import WeightFileError
+from weightwidget.summary import opening as _opening  # noqa: F401 - opens files of summaries
 from weightwidget.summary.model import ModelSummary
 from weightwidget.summary.record import TensorSummary
 from weightwidget.summary.summarize import summarize

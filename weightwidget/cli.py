@@ -21,6 +21,7 @@ from weightwidget.outputs.names import visible
 from weightwidget.outputs.progressbar import ProgressBar
 from weightwidget.outputs.saved import MOST_DETAIL
 from weightwidget.sources.base import WeightFileError
+from weightwidget.sources.saved import SUFFIX
 from weightwidget.summary.model import ModelSummary
 from weightwidget.summary.query import compile_query
 from weightwidget.summary.table import STATISTICS
@@ -39,6 +40,9 @@ examples:
   weightwidget model.safetensors --sort std            largest std first; --sort=-std the smallest
   weightwidget model.safetensors --filter "attention std>0.1" --json
   weightwidget model.safetensors -o report.html        the whole explorer as one page that works offline
+  weightwidget model.safetensors -o model.summary.safetensors
+                                                       all statistics, to be opened elsewhere without the weights
+  weightwidget model.summary.safetensors               what was saved so: table, JSON, page
 
 exit codes: 0 done, 1 cannot be read or written, 2 wrong usage, 130 interrupted
 """
@@ -88,11 +92,17 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "model", help=".safetensors, .pt or .pth file, or a folder or index of sharded safetensors", metavar="MODEL"
+        "model",
+        help=".safetensors, .pt or .pth file, a folder or index of sharded safetensors, or a saved summary",
+        metavar="MODEL",
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
-        "-o", "--output", metavar="PAGE.html", type=Path, help="write the explorer as one page that needs no network"
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=Path,
+        help=f"write the explorer as one page that needs no network; or, if the name ends with {SUFFIX}, the summary",
     )
     what.add_argument("--summary", action="store_true", help="print a table of all tensors (the default)")
     what.add_argument(
@@ -122,6 +132,10 @@ def _wrong_usage(options: argparse.Namespace) -> str:
         given = [name for name in ("filter", "sort") if getattr(options, name)]
         if given:
             return f"--{given[0]} is for the table and --json: the page has all tensors and filters them itself"
+        if _is_summary(options.output) and options.detail is not None:
+            return "--detail is for pages: a summary has one picture of each tensor"
+        if options.output.suffix.lower() == ".safetensors" and not _is_summary(options.output):
+            return f"the name of a summary ends with {SUFFIX}: that of weights it could be taken for"
     elif options.detail is not None:
         return "--detail is for pages: give -o PAGE.html too"
     if options.detail is not None and not 0 <= options.detail <= MOST_DETAIL:
@@ -131,6 +145,10 @@ def _wrong_usage(options: argparse.Namespace) -> str:
     if problem := compile_query(options.filter).error:
         return f"--filter: {visible(problem)}"
     return ""
+
+
+def _is_summary(path: Path) -> bool:
+    return path.name.lower().endswith(SUFFIX)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -149,7 +167,10 @@ def _run(options: argparse.Namespace) -> int:
         summary = explorer.summary
         if not options.quiet:
             _warn(explorer, summary)
-        if options.output is not None:
+        if options.output is not None and _is_summary(options.output):
+            summary.save(options.output)
+            print(f"{visible(str(options.output))}: {numbers.plain(numbers.size(options.output.stat().st_size))}")
+        elif options.output is not None:
             _save_page(explorer, options)
         else:
             _print_statistics(explorer, summary, options)

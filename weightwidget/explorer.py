@@ -31,10 +31,13 @@ from weightwidget.outputs.saved import Copied
 from weightwidget.outputs.view import StaticView
 from weightwidget.sources import open_weights
 from weightwidget.sources.base import TensorRef, WeightSource, in_totals
+from weightwidget.sources.parts import shown
+from weightwidget.sources.saved import SavedSource, has_weights
 from weightwidget.sources.source import ListedSource
 from weightwidget.sources.tokenizers import TokenStrings
-from weightwidget.sources.versions import marking, stamps
+from weightwidget.sources.versions import stamps
 from weightwidget.summary.filtering import TensorFilter
+from weightwidget.summary.finished import FinishedScan, picture_side, scan_of
 from weightwidget.summary.known import still_known
 from weightwidget.summary.model import ModelSummary
 from weightwidget.summary.record import TensorSummary
@@ -83,7 +86,8 @@ class WeightExplorer(anywidget.AnyWidget):
     obj
         Whatever `weightwidget.open_weights` takes: a ``torch.nn.Module``, a state dict (nested too), a path to a
         ``.safetensors``, ``.pt`` or ``.pth`` file, or to a folder or index of sharded safetensors. A source that
-        `open_weights` gave stays the caller's to close.
+        `open_weights` gave stays the caller's to close. A `ModelSummary`, or the file that it was saved to, is shown
+        without the weights: what takes them says so.
     name
         What to call it; by default what the source is called.
     detail
@@ -187,7 +191,7 @@ class WeightExplorer(anywidget.AnyWidget):
     source: WeightSource = None  # type: ignore[assignment]
     anatomy: Anatomy
     _handlers: Handlers | None = None
-    _scan: Scan | None = None
+    _scan: Scan | FinishedScan | None = None
     _follower: Follower | None = None
     _summary: ModelSummary | None = None
     _stamps: dict[str, Hashable | None]
@@ -236,12 +240,15 @@ class WeightExplorer(anywidget.AnyWidget):
         source = open_weights(self._obj, name=self._name)
         if source is self._obj and self._name is not None:
             # The caller's source keeps its own name.
-            source = ListedSource(self._name, source.tensors.values(), source.modules, source.skipped)
+            if isinstance(source, SavedSource):
+                source = source.summary.as_source(self._name)
+            else:
+                source = ListedSource(self._name, source.tensors.values(), source.modules, source.skipped)
         anatomy = Anatomy(source)
         anatomy.model = self._obj if isinstance(self._obj, nn.Module) else None
         if self.source is not None:  # read again: what was set by hand stays
             anatomy.adopt(self.anatomy)
-        packer = OverviewPacker(source, self._detail, anatomy)
+        packer = OverviewPacker(source, picture_side(source, self._detail), anatomy)
         return source, anatomy, Blocks(source, anatomy), packer, TensorFilter(source)
 
     def _take(self, opened: Opened) -> None:
@@ -271,9 +278,8 @@ class WeightExplorer(anywidget.AnyWidget):
 
     # -- the scan -------------------------------------------------------------------------------------------------
 
-    def _new_scan(self, known: dict[str, TensorSummary] | None = None) -> Scan:
-        source = marking(self.source, self._stamps)
-        return Scan(source, thumbnail=max(self._packer.detail.thumbnail, 8), known=known)
+    def _new_scan(self, known: dict[str, TensorSummary] | None = None) -> Scan | FinishedScan:
+        return scan_of(self.source, max(self._packer.detail.thumbnail, 8), known, self._stamps)
 
     def _start_scan(
         self, patience: float, done: threading.Event, known: dict[str, TensorSummary] | None = None
@@ -290,7 +296,7 @@ class WeightExplorer(anywidget.AnyWidget):
             follower.start()
         wait_if_soon(scan, done, patience)
 
-    def _finish(self, scan: Scan) -> None:
+    def _finish(self, scan: Scan | FinishedScan) -> None:
         if scan is not self._scan:
             return  # overtaken by a refresh
         self._summary = scan.summary()
@@ -300,7 +306,7 @@ class WeightExplorer(anywidget.AnyWidget):
         self._tell("visible", self._passing())
         self._tell_end(scan)
 
-    def _tell_end(self, scan: Scan) -> None:
+    def _tell_end(self, scan: Scan | FinishedScan) -> None:
         for trait, value in (("_pace", {}), ("progress", scan.progress), ("status", scan.status)):
             if scan is self._scan:  # an observer may have called `refresh`
                 self._tell(trait, value)
@@ -560,7 +566,8 @@ class WeightExplorer(anywidget.AnyWidget):
         -------
         Selection
             ``indices``, int64 of shape (k, number of axes), and ``values``, shape (k,) in the stored dtype: the
-            weights within `value_range`, ends included, in row-major order. On the CPU.
+            weights within `value_range`, ends included, in row-major order. On the CPU. Of complex weights, the
+            magnitudes.
 
         Raises
         ------
@@ -681,8 +688,9 @@ class WeightExplorer(anywidget.AnyWidget):
         self._strings_version += 1
 
     def ref(self, path: str) -> TensorRef | None:
-        """The tensor of that name, or block of that path; None if there is none."""
-        return self.source.tensors.get(path) or self._blocks.ref(path)
+        """The tensor of that name, or block of that path; None if there is none. Of complex ones the magnitudes."""
+        ref = self.source.tensors.get(path) or self._blocks.ref(path)
+        return None if ref is None else shown(ref)
 
     def record(self, path: str) -> TensorSummary | None:
         """The record of the tensor, module or block of that path; None while it is not summarised.
@@ -713,7 +721,8 @@ class WeightExplorer(anywidget.AnyWidget):
         block = None
         if SEPARATOR in selected and selected not in self.source.tensors:
             parts = [ref for name in self._blocks.tensors(selected) if (ref := self.ref(name)) is not None]
-            if sum(ref.numel for ref in parts) <= QUICK_BLOCK and not self._closed:
+            readable = all(map(has_weights, parts)) and not self._closed
+            if readable and sum(ref.numel for ref in parts) <= QUICK_BLOCK:
                 block = self._blocks.record(selected)
             else:  # the tensor around it is known already
                 selected = selected.partition(SEPARATOR)[0]

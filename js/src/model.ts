@@ -1,7 +1,7 @@
 /** The widget's model: its traits as signals, its requests as promises. */
 
 import type { AnyModel } from "@anywidget/types";
-import { type Signal, signal } from "@preact/signals-core";
+import { type ReadonlySignal, type Signal, signal } from "@preact/signals-core";
 import type { Aggregate, DrawnAxes, ErrorBody, Reply, RequestKind, Requests } from "./protocol";
 
 export type Range = [number, number];
@@ -135,7 +135,7 @@ export interface Model {
   /** Whether this is a stored copy, which never had a kernel. */
   readonly isCopy: boolean;
   /** Whether a kernel answers: drawn from the fate of the requests. */
-  readonly kernel: Signal<KernelState>;
+  readonly kernel: ReadonlySignal<KernelState>;
   /** Asks the kernel. Rejects with RequestCancelled or RequestFailed. */
   request<K extends RequestKind>(
     kind: K,

@@ -64,6 +64,8 @@ export interface Overview {
   readonly tensors: number;
   readonly rows: number;
   readonly names: readonly string[];
+  /** Whether the weights themselves can be read where this comes from: not of a saved summary. */
+  readonly hasWeights: boolean;
   /** What was found beside the tensors, with the reason why it is not shown; the first hundred of `count`. */
   readonly skipped: { readonly count: number; readonly reasons: ReadonlyMap<string, string> };
   isTensor(row: number): boolean;
@@ -128,6 +130,8 @@ interface Index {
   anatomy?: PackedAnatomy;
   skipped?: Record<string, string>;
   skipped_count?: number;
+  /** False where only a summary was opened. */
+  weights?: boolean;
   /** Tensors that are kept: row, row level, column level. Their cells are the arrays "kept.<row>". */
   kept?: [number, number, number][];
   /** Convolutions of which there are pictures: row, side, what is shown. They are the arrays "filters.<row>…". */
@@ -280,6 +284,7 @@ function build(index: Index, array: (name: string) => Numbers | null): Overview 
     tensors,
     rows,
     names,
+    hasWeights: index.weights !== false,
     skipped: { count: index.skipped_count ?? 0, reasons: new Map(Object.entries(index.skipped ?? {})) },
     isTensor: (row) => row >= 0 && row < tensors,
     rowOf: (path) => tensorRows.get(path) ?? moduleRows.get(path) ?? -1,

@@ -3,6 +3,13 @@
 import type { Axes } from "./anatomy";
 import type { DrawnAxes } from "./protocol";
 
+/** Types of complex numbers, and those of their parts. Statistics and pictures of complex weights are those of |w|. */
+export const COMPLEX: ReadonlyMap<string, string> = new Map([
+  ["complex32", "float16"],
+  ["complex64", "float32"],
+  ["complex128", "float64"],
+]);
+
 /** The first axis makes the rows, the others flattened the columns; a vector is one row, a scalar one cell. */
 export function defaultAxes(shape: readonly number[]): DrawnAxes {
   const all = shape.map((_, axis) => axis);

@@ -3,6 +3,7 @@
 import type { AnyModel, Initialize, Render } from "@anywidget/types";
 import type { ReadonlySignal } from "@preact/signals-core";
 import { type Blocks, createBlocks } from "./blocks/store";
+import { withoutWeights } from "./lack";
 import { explorerLayout } from "./layout";
 import { withLocalAnswers } from "./local/model";
 import { bindModel, type Model } from "./model";
@@ -24,7 +25,7 @@ function bind(model: AnyModel, lifetime: AbortSignal): Bound {
     const far = bindModel(model, lifetime);
     const overview = overviewOf(far);
     // Blocks are asked for through the model that they answer: it knows them once they are there.
-    const wrapped = withLocalAnswers(far, () => blocks.overview.peek());
+    const wrapped = withLocalAnswers(withoutWeights(far, overview), () => blocks.overview.peek());
     const blocks = createBlocks(wrapped, overview, lifetime);
     found = { model: wrapped, overview, blocks };
     bound.set(model, found);

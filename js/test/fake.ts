@@ -43,6 +43,7 @@ export function fakeOverview(model: FakeModel): Overview {
     tensors: tensors.length,
     rows: names.length,
     names,
+    hasWeights: true,
     skipped: { count: 0, reasons: new Map() },
     isTensor: (row) => row >= 0 && row < tensors.length,
     rowOf: (path) => tensorRows.get(path) ?? moduleRows.get(path) ?? -1,

@@ -74,7 +74,7 @@ test("a small tensor's thumbnail holds its weights, non-finite ones too", () => 
   assert.equal(odd.data[45], Number.POSITIVE_INFINITY);
   assert.equal(odd.data[67], Number.NEGATIVE_INFINITY);
   assert.equal(overview.thumbnail(overview.rowOf("empty")), null);
-  assert.equal(overview.thumbnail(overview.rowOf("complex")), null);
+  assert.equal(overview.thumbnail(overview.rowOf("unread")), null);
 });
 
 test("norms of rows and columns", () => {

@@ -34,6 +34,7 @@ def tensors() -> dict[str, torch.Tensor]:
         "scalar": torch.tensor(2.5, dtype=torch.float64),
         "empty": torch.empty(0, 4),
         "complex": torch.ones(2, 3, dtype=torch.complex64),
+        "unread": torch.empty(2, 3, device="meta"),
         "<img src=x onerror=alert(1)>.näme": torch.tensor([1, -2, 3]),
     }
     return state | {"note": "not a tensor"}  # type: ignore[dict-item]

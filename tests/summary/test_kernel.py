@@ -450,7 +450,6 @@ def test_what_has_no_numbers() -> None:
         warnings.simplefilter("ignore")
         quantised = torch.quantize_per_tensor(torch.randn(100, 100), 0.1, 0, torch.qint8)
     cases = {
-        "complex": torch.randn(90, 90, dtype=torch.complex64),
         "meta": torch.empty(90, 90, device="meta"),
         "to_dense": torch.eye(90).to_sparse(),
         "dequantize": quantised,

@@ -34,7 +34,7 @@ class Weights:
         shapes = {"lstm.w": (36, 70), "moe.w": (6, 9, 11), "attn.q": (12, 5), "attn.k": (12, 5), "odd": (4, 6)}
         self.tensors = {name: torch.randn(*shape, generator=generator) for name, shape in shapes.items()}
         self.tensors["odd"][1, 2], self.tensors["odd"][1, 3], self.tensors["odd"][0, 0] = torch.nan, -torch.inf, 0
-        self.tensors["complex"] = torch.zeros(4, 2, dtype=torch.complex64)
+        self.tensors["unread"] = torch.empty(4, 2, device="meta")
         self.source = open_weights(self.tensors)
         self.summary = summarize(self.source)
         halves = equal_split(0, "half", ("a", "b"), 4)
@@ -44,7 +44,7 @@ class Weights:
                 "lstm.w": Axes(("(gate hidden)", "in"), splits=(equal_split(0, "gate", ("i", "f", "g", "o"), 36),)),
                 "moe.w": Axes(("expert", "out", "in"), splits=(equal_split(0, "expert", numbered("expert", 6), 6),)),
                 "odd": Axes(("out", "in"), splits=(halves,)),
-                "complex": Axes(("out", "in"), splits=(halves,)),
+                "unread": Axes(("out", "in"), splits=(halves,)),
             },
             attention=[
                 AttentionLayer(
@@ -146,11 +146,11 @@ def test_a_head_is_told_with_its_projections_together(weights):
 
 
 def test_each_path_has_its_own_error(weights):
-    reply, buffers, rows = ask(weights, "lstm.w › f", "lstm.w › x", "nothing", "complex › a", detail="all")
+    reply, buffers, rows = ask(weights, "lstm.w › f", "lstm.w › x", "nothing", "unread › a", detail="all")
     assert set(reply["errors"]) == {"1", "2", "3"}
     assert "no block 'lstm.w › x'" in reply["errors"]["1"]
     assert "not summarised yet" in reply["errors"]["2"]
-    assert "complex64" in reply["errors"]["3"]
+    assert "meta device" in reply["errors"]["3"]
     assert np.isnan(list(rows["lstm.w › x"].values())).all()
     assert rows["lstm.w › f"]["count"] == 630
     assert np.isnan(np.frombuffer(buffers[1], "<f8").reshape(4, -1)[1:, reply["bins"] :]).all()

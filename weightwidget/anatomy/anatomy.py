@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from weightwidget.anatomy.axes import Axes, unknown_axes
+from weightwidget.anatomy.axes import Axes, unknown_axes, with_parts, without_parts
 from weightwidget.anatomy.check import check_axes, read_axes, what_of
 from weightwidget.anatomy.flow import Flow, TraceError, links, trace
 from weightwidget.anatomy.layers import AttentionLayer, EmbeddingTable, ExpertLayer, RecurrentLayer
 from weightwidget.anatomy.rules import find
 from weightwidget.sources.base import TensorRef, WeightSource
+from weightwidget.sources.parts import is_complex
 
 
 class Anatomy(Mapping[str, Axes]):
@@ -130,13 +131,13 @@ class Anatomy(Mapping[str, Axes]):
         return traced
 
     def __getitem__(self, name: str) -> Axes:
-        own = self._own.get(name) or self._found.axes.get(name)
-        if own is not None:
-            return own
         ref = self._source.tensors.get(name)
-        if ref is None:
-            raise KeyError(f"there is no tensor {name!r} in {self._source.name}")
-        return unknown_axes(len(ref.shape))
+        own = self._own.get(name) or self._found.axes.get(name)
+        if own is None:
+            if ref is None:
+                raise KeyError(f"there is no tensor {name!r} in {self._source.name}")
+            own = unknown_axes(len(ref.shape))
+        return with_parts(own) if ref is not None and is_complex(ref) else own
 
     def __setitem__(self, name: str, axes: Axes | str | Sequence[str]) -> None:
         """Set the axes of a tensor by hand: ``anatomy["w"] = "out in kh kw"``, or an `Axes` with splits.
@@ -149,7 +150,7 @@ class Anatomy(Mapping[str, Axes]):
             If the axes do not fit it; the message says why.
         """
         ref = self._ref(name)
-        own = axes if isinstance(axes, Axes) else read_axes(axes, name, ref.shape, {})
+        own = without_parts(axes) if isinstance(axes, Axes) else read_axes(axes, name, ref.shape, {})
         check_axes(own, name, ref.shape)
         found = self._found.axes.get(name)
         what = own.what or what_of(own, found)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeAlias
+
+from weightwidget.sources.parts import PARTS
 
 Place: TypeAlias = slice | tuple[slice, ...]
 """Index of a block: a slice of the first axis, or one slice for each axis. ``tensor[place]`` is the block."""
@@ -168,6 +170,26 @@ def unknown_axes(ndim: int) -> Axes:
     return Axes(tuple(f"axis {axis}" for axis in range(ndim)))
 
 
+def with_parts(axes: Axes) -> Axes:
+    """Axes of a complex tensor: divided into real and imaginary part besides, along an axis that it does not have.
+
+    Parameters
+    ----------
+    axes
+        As of a real tensor.
+    """
+    return replace(axes, splits=(*axes.splits, _parts(axes)))
+
+
+def _parts(axes: Axes) -> Split:
+    return Split(len(axes.names), "part", PARTS, (1,) * len(PARTS))
+
+
+def without_parts(axes: Axes) -> Axes:
+    """Undo `with_parts`."""
+    return replace(axes, splits=tuple(split for split in axes.splits if split != _parts(axes)))
+
+
 def walk_blocks(
     splits: tuple[Split, ...], ndim: int, slices: tuple[slice, ...] | None = None, before: str = ""
 ) -> Iterator[tuple[str, tuple[slice, ...]]]:
@@ -186,6 +208,8 @@ def walk_blocks(
     """
     outer = slices or (slice(None),) * ndim
     for split in splits:
+        if split.axis >= ndim:  # the parts of complex numbers are no slices
+            continue
         offset = outer[split.axis].start or 0
         for label, start, stop, inner in split.parts():
             part = slice(offset + start, offset + stop)

@@ -18,6 +18,7 @@ from weightwidget.anatomy.anatomy import Anatomy
 from weightwidget.anatomy.axes import SEPARATOR, Axes
 from weightwidget.anatomy.layers import PROJECTIONS, AttentionLayer, HeadBlocks
 from weightwidget.sources.base import Index, TensorRef
+from weightwidget.sources.parts import PARTS, as_real
 
 _HEAD = re.compile(r"head (\d{1,9})")
 
@@ -111,6 +112,8 @@ def block_ref(base: TensorRef, place: Place) -> TensorRef:
         Where.
     """
     sizes = tuple(part.stop - part.start for part in place.box)
+    if len(place.box) > len(base.shape):  # a part of a complex tensor
+        base = as_real(base)
     shape = tuple(size for axis, size in enumerate(sizes) if axis not in place.dropped)
     reader = BoxReader(base.reader, place.box, place.dropped)
     return TensorRef(place.path, shape, base.dtype, base.role, reader, device=base.device)
@@ -192,6 +195,11 @@ def _in_tensor(axes: Axes, ref: TensorRef, labels: list[str]) -> Place:
         if split is None:
             raise KeyError(_missing(label, name, [one for split in splits for one in split.labels]))
         number = split.labels.index(label)
+        if split.axis == len(box):  # the parts of complex numbers: an axis that the tensor does not have
+            box.append(slice(number, number + 1))
+            dropped.append(split.axis)
+            splits, name = (), f"{name}{SEPARATOR}{label}"
+            continue
         start = box[split.axis].start + sum(split.sizes[:number])
         box[split.axis] = slice(start, start + split.sizes[number])
         if split.sizes[number] == 1 and axes.names[split.axis] == split.name:
@@ -237,7 +245,8 @@ def number_of(blocks: HeadBlocks, layer: AttentionLayer, head: int) -> int:
 
 
 def _checked(place: Place, ref: TensorRef) -> Place:
-    if any(part.stop > size or part.start >= part.stop for part, size in zip(place.box, ref.shape, strict=True)):
+    sizes = (*ref.shape, len(PARTS))
+    if any(part.stop > size or part.start >= part.stop for part, size in zip(place.box, sizes, strict=False)):
         raise KeyError(f"{place.path!r} reaches beyond {ref.name!r} of shape {ref.shape}: its axes are set wrongly")
     return place
 

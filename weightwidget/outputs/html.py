@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from weightwidget.outputs import numbers
 from weightwidget.outputs.names import visible
 from weightwidget.outputs.page import page
 from weightwidget.outputs.saved import Copied, overview_of
+from weightwidget.sources.written import replace_file, writable
 
 WRITING = 0.02
 """Share of the work that is left when the weights are collected: packing and writing."""
@@ -75,24 +75,10 @@ def save_page(
     OSError
         If the file cannot be written; the message names it.
     """
-    target = Path(path).expanduser()
-    if target.is_dir():
-        raise IsADirectoryError(f"{target} is a folder: give the name of the file too, {target / 'model.html'} say")
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {target.parent} to write {target.name} into: make it first")
+    target = writable(path, "model.html")
     told = (lambda share: progress(share * (1 - WRITING))) if progress is not None else None
     text = page(overview_of(copied, detail, told), copied.traits, copied.name, static()).encode()
-    _replace(target, text)
+    replace_file(target, text)
     if progress is not None:
         progress(1.0)
     return SavedPage(target, len(text))
-
-
-def _replace(target: Path, content: bytes) -> None:
-    part = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.part")
-    try:
-        with part.open("xb") as file:
-            file.write(content)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from weightwidget.sources.base import TensorRef
+from weightwidget.sources.parts import shown
+from weightwidget.sources.saved import has_weights
 from weightwidget.summary.model import ModelSummary
 from weightwidget.wire.kept import Grid, at_level, choose_whole, kept_size, level_size, levels_for, whole
 from weightwidget.wire.overview import KEPT_BUDGET, LADDER, OverviewPacker, is_read
@@ -70,9 +72,9 @@ def overview_of(copied: Copied, detail: int | None = None, progress: Callable[[f
         )
     refs = list(copied.packer.source.tensors.values())
     readable = {
-        row: ref
+        row: shown(ref)
         for row, ref in enumerate(refs)
-        if ref.shared_with is None and ref.numel and is_read(copied.summary.tensors.get(ref.name))
+        if ref.shared_with is None and ref.numel and has_weights(ref) and is_read(copied.summary.tensors.get(ref.name))
     }
     bare = len(copied.packer.pack(copied.summary.tensors, copied.summary.modules, [], filters=False))
     bare += copied.packer.most_filters

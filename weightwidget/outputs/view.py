@@ -11,6 +11,7 @@ from weightwidget.outputs import numbers
 from weightwidget.outputs.names import shorten, visible
 from weightwidget.outputs.rows import Known, Row, choose_rows
 from weightwidget.sources.base import WeightSource, in_totals, torch_dtype
+from weightwidget.sources.saved import has_weights
 from weightwidget.summary.record import TensorSummary
 
 
@@ -84,10 +85,14 @@ class StaticView:
         for ref in self.source.tensors.values():
             numel, dtype = ref.numel, ref.dtype
             dtypes[dtype] = dtypes.get(dtype, 0) + numel
-            if dtype not in sizes:
-                sizes[dtype] = torch_dtype(dtype).itemsize
+            if not has_weights(ref):  # of a type that this version of torch may not know
+                own = ref.nbytes
+            else:
+                if dtype not in sizes:
+                    sizes[dtype] = torch_dtype(dtype).itemsize
+                own = numel * sizes[dtype]
             if ref.shared_with is None:
-                nbytes += numel * sizes[dtype]
+                nbytes += own
                 weights += numel if in_totals(ref) else 0
         return weights, nbytes, dtypes
 

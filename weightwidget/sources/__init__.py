@@ -14,6 +14,7 @@ from torch import nn
 from weightwidget.sources.base import WeightSource
 from weightwidget.sources.module import open_module
 from weightwidget.sources.path import open_path
+from weightwidget.sources.saved import Summarised
 from weightwidget.sources.state_dict import open_state_dict
 
 __all__ = ["open_weights"]
@@ -32,6 +33,8 @@ def open_weights(obj: Any, *, name: str | None = None) -> WeightSource:
         - a single tensor or array;
         - the path of a ``.safetensors``, ``.pt``, ``.pth``, ``.bin`` or ``.ckpt`` file;
         - the path of a folder with such a file or with shards, or of a shard index (``.index.json``);
+        - a `weightwidget.ModelSummary`, or the file that it was saved to (``.summary.safetensors``): without weights,
+          for reading one raises `weightwidget.sources.saved.WeightsNotSavedError`;
         - what `open_weights` gave: it is passed through.
     name
         What to call the model; by default a class name or a file name.
@@ -56,6 +59,8 @@ def open_weights(obj: Any, *, name: str | None = None) -> WeightSource:
         return open_path(Path(os.fsdecode(obj)) if isinstance(obj, os.PathLike) else obj, name)
     if isinstance(obj, torch.Tensor | np.ndarray):
         return open_state_dict({"tensor": obj}, name or type(obj).__name__)
+    if isinstance(obj, Summarised) and not isinstance(obj, type):
+        return obj.as_source(name)
     if isinstance(obj, Mapping):
         return open_state_dict(obj, name)
     if isinstance(obj, WeightSource) and not isinstance(obj, type):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from weightwidget.sources.base import MissingWeightFileError, WeightFileError, displayable
 from weightwidget.sources.safetensors_file import open_safetensors
+from weightwidget.sources.saved import SUFFIX
 from weightwidget.sources.sniff import TORCH_SUFFIXES, kind_of_file
 from weightwidget.sources.source import ListedSource
 from weightwidget.sources.torch_file import open_torch_files
@@ -79,6 +80,9 @@ def _open_folder(folder: Path, name: str | None) -> ListedSource:
     files = sorted(entry for entry in folder.iterdir() if entry.is_file() and not entry.name.startswith("."))
     indexes = [file for file in files if file.name.endswith(".index.json")]
     shards = [file for file in files if file.suffix.lower() == ".safetensors"]
+    # They may lie beside the weights that they are of.
+    summaries = [file for file in shards if file.name.endswith(SUFFIX)]
+    shards = [file for file in shards if file not in summaries]
     pickles = [file for file in files if file.suffix.lower() in TORCH_SUFFIXES]
 
     # What is safe and lazy first: many repositories hold the same weights in several formats.
@@ -99,6 +103,9 @@ def _open_folder(folder: Path, name: str | None) -> ListedSource:
     if chosen is not None:
         kind_of_file(chosen)
         return open_torch_files([chosen], name, folder)
+    chosen = _choose(folder, summaries, f"model{SUFFIX}")
+    if chosen is not None:
+        return open_safetensors([chosen], name)
     raise WeightFileError(_nothing_in(folder, files))
 
 

@@ -10,11 +10,12 @@ from weightwidget.sources.filemap import FilePool, FileSlice
 from weightwidget.sources.hub import name_of_path, root_module
 from weightwidget.sources.names import natural_key
 from weightwidget.sources.safetensors_header import Header, StoredTensor, read_header
+from weightwidget.sources.saved import SUFFIX, opener_for
 from weightwidget.sources.source import ListedSource
 
 
 def open_safetensors(paths: Sequence[Path], name: str | None = None, origin: Path | None = None) -> ListedSource:
-    """Open one file, or the shards of one model.
+    """Open one file, or the shards of one model. A single file may hold a summary of weights instead.
 
     Parameters
     ----------
@@ -33,6 +34,15 @@ def open_safetensors(paths: Sequence[Path], name: str | None = None, origin: Pat
     origin = origin or paths[0]
     pool = FilePool()
     headers = [read_header(path) for path in paths]
+    opener = opener_for(headers[0].metadata) if len(headers) == 1 else None
+    if opener is not None:
+        return opener(paths[0], name)
+    for path, header in zip(paths, headers, strict=True):
+        if opener_for(header.metadata) is not None:
+            raise WeightFileError(
+                f"{path}: the file holds a summary, no weights, so it is no shard of a model. Open it by itself, or "
+                f"end its name with {SUFFIX}: it then may lie beside the shards."
+            )
     refuse_duplicates(origin, ((Path(h.stamp.path), [*(t.name for t in h.tensors), *h.skipped]) for h in headers))
     stored = [(header, tensor) for header in headers for tensor in header.tensors]
     if all(_order_says_nothing(header.tensors) for header in headers):

@@ -98,6 +98,10 @@ def marking(source: WeightSource, marks: dict[str, Hashable | None]) -> ListedSo
     refs = []
     for ref in source.tensors.values():
         first = _first_name(ref, source)
+        if isinstance(ref.reader, FileSlice):  # nothing is read for its mark, and it can be streamed
+            marks.setdefault(ref.name, stamp(ref))
+            refs.append(ref)
+            continue
         refs.append(replace(ref, reader=_MarkedFirst(ref.reader, tuple(groups[first]), marks, locks[first])))
     return ListedSource(source.name, refs, source.modules, source.skipped)
 

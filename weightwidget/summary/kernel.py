@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from weightwidget.sources.base import TensorRef, dtype_name, torch_dtype
+from weightwidget.sources.parts import is_complex, magnitude
 from weightwidget.summary.blocks import BLOCK
 from weightwidget.summary.cancel import Cancelled
 from weightwidget.summary.parts import PIECE, Box, Gathering, Measured, Part, Plan, cut
@@ -72,7 +73,8 @@ def summarize_tensor(
     Returns
     -------
     TensorSummary
-        With `error` set if the type or layout has no numbers to summarise (complex, sparse, quantised, meta).
+        With `error` set if the type or layout has no numbers to summarise (sparse, quantised, meta). Of complex
+        tensors, the record of their magnitudes.
 
     Raises
     ------
@@ -125,13 +127,15 @@ class Work:
         if reason:
             self.record = unreadable(ref, kind, reason)
             return
+        # Complex weights have no order: what is measured is how large they are.
+        self._values = ref = magnitude(ref) if is_complex(ref) else ref
         small = ref.numel <= SMALL
         self._whole = ref.read() if small or _in_memory(ref) else None
         reason = _unsuitable_tensor(ref.read(_corner(ref.shape)) if self._whole is None else self._whole)
         if reason:
             self.record = unreadable(ref, kind, reason)
         elif small and self._whole is not None:
-            self.record = record_of(ref, kind, measure_small(self._whole, thumbnail))
+            self.record = record_of(self.ref, kind, measure_small(self._whole, thumbnail))
         else:
             self._rounds = Rounds(plan_of(ref, thumbnail, self._whole))
             on_device = self._whole is not None and self._whole.device.type != "cpu"
@@ -146,7 +150,7 @@ class Work:
 
     def measure(self, box: Box, cancelled: Callable[[], bool], advance: Callable[[int], None]) -> Part:
         """Measure a box; several threads may do so at a time."""
-        return measure(self.ref, self.plan, box, self._whole, cancelled, advance)
+        return measure(self._values, self.plan, box, self._whole, cancelled, advance)
 
     def take(self, part: Part) -> list[Box]:
         """Take what was measured; one thread at a time.
@@ -191,6 +195,7 @@ def record_of(ref: TensorRef, kind: str, found: Measured) -> TensorSummary:
         column_norms=found.column_norms,
         thumbnail=found.thumbnail,
         shared_with=ref.shared_with,
+        part="magnitude" if is_complex(ref) else "",
     )
 
 
@@ -224,11 +229,9 @@ def _unsuitable(ref: TensorRef) -> str:
 
 
 def _unsuitable_type(dtype: torch.dtype) -> str:
-    if dtype.is_complex:
-        return f"{dtype_name(dtype)} weights have no order: summarise .real, .imag or .abs() of them."
     if dtype_name(dtype).startswith(("qint", "quint")):
         return "quantised weights are summarised after .dequantize()."
-    if dtype not in _REAL:
+    if dtype not in _REAL and not dtype.is_complex:  # of which the magnitudes are summarised
         return f"weights of type {dtype_name(dtype)} cannot be read as numbers: convert them to float32 first."
     return ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -152,8 +152,7 @@ class Moments:
             return other
         if other.n == 0:
             return self
-        # The scale for the larger weights: those that it makes vanish would not have counted beside them.
-        scale = min(self.scale, other.scale)
+        scale = _common_scale(self, other)
         a, b = self._scaled(scale), other._scaled(scale)
         n = a.n + b.n
         delta = b.mean * scale - a.mean * scale
@@ -168,7 +167,7 @@ class Moments:
             + 6 * step * step * (float(a.n) * a.n * b.m2 + float(b.n) * b.n * a.m2)
             + 4 * step * (a.n * b.m3 - b.n * a.m3)
         )
-        mean = a.mean if delta == 0.0 else a.mean * (a.n / n) + b.mean * (b.n / n)
+        mean = a.mean if a.mean == b.mean else a.mean * (a.n / n) + b.mean * (b.n / n)
         return Moments(n, mean, m2, m3, m4, a.l1 + b.l1, scale)
 
     def _scaled(self, scale: float) -> Moments:
@@ -179,11 +178,24 @@ class Moments:
 
 
 def merge_moments(parts: Iterable[Moments]) -> Moments:
-    """Moments of several sets of weights together."""
+    """Moments of several sets of weights together: the same to the last bit whatever the order of the parts."""
     total = Moments()
-    for part in parts:
+    for part in sorted((part for part in parts if part.n), key=astuple):
         total = total + part
     return total
+
+
+def _common_scale(a: Moments, b: Moments) -> float:
+    """Scale for the larger weights: what it makes vanish would not have counted beside them.
+
+    The scale of weights that are all the same says nothing, for they have no spread: how far they lie from the
+    others does.
+    """
+    scales = [part.scale for part in (a, b) if part.m2]
+    apart = abs(a.mean / 2 - b.mean / 2)  # halves, for the distance itself may be beyond float64
+    if apart:
+        scales.append(scale_for(apart))
+    return min(scales, default=1.0)
 
 
 def scale_for(magnitude: float) -> float:

@@ -7,16 +7,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from weightwidget.summary.moments import Moments, merge_moments
 from weightwidget.summary.sketch import Distribution, Sketch
-
-if TYPE_CHECKING:
-    pass
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -70,6 +67,9 @@ class TensorSummary:
         First name of a tied tensor, for its further names.
     error
         Why there is nothing but the description; empty if all is well.
+    part
+        What the numbers are of: ``"magnitude"`` for complex tensors, whose statistics, sketch, norms and thumbnail
+        are those of |w|; empty for all others. Of a module, ``"mixed"`` if it has both.
     """
 
     name: str
@@ -94,6 +94,7 @@ class TensorSummary:
     thumbnail: Array | None = None
     shared_with: str | None = None
     error: str = ""
+    part: str = ""
 
     @property
     def finite(self) -> int:
@@ -253,14 +254,24 @@ class TensorSummary:
         return math.log10(min(low, high)), math.log10(high)
 
     def merge(self, *others: TensorSummary, name: str = "", kind: str = "") -> TensorSummary:
-        """Record of several sets of weights together, as for a module. The order makes no difference.
+        """Record of several sets of weights together, as for a module.
+
+        Neither order nor grouping makes a difference: counts, extremes and sketch come out the same to the last bit,
+        moments to their last digits. A record of no weights changes nothing.
 
         Parameters
         ----------
         *others
-            Records of other weights. Those with an error add nothing.
+            Records of other weights. Those with an error add nothing. The record of a tied tensor is that of the same
+            weights again: leave it out.
         name, kind
             Of the result.
+
+        Returns
+        -------
+        TensorSummary
+            Without what only a single tensor has: shape, role, places of the extremes, norms and thumbnail. The dtype
+            is ``"mixed"`` where the parts have several.
         """
         return merge_records([self, *others], name, kind)
 
@@ -269,6 +280,7 @@ def merge_records(records: Sequence[TensorSummary], name: str = "", kind: str = 
     """Record of several sets of weights together; see `TensorSummary.merge`."""
     parts = [record for record in records if not record.error]
     dtypes = {record.dtype for record in parts if record.dtype}
+    measured = {record.part for record in parts if record.count}
     finite = [record for record in parts if record.finite]
     return TensorSummary(
         name=name,
@@ -280,10 +292,12 @@ def merge_records(records: Sequence[TensorSummary], name: str = "", kind: str = 
         posinf=sum(record.posinf for record in parts),
         neginf=sum(record.neginf for record in parts),
         zeros=sum(record.zeros for record in parts),
-        min=min((record.min for record in finite), default=math.nan),
-        max=max((record.max for record in finite), default=math.nan),
+        # One zero, whatever its sign: else the first of two that compare equal would win.
+        min=min((record.min for record in finite), default=math.nan) + 0.0,
+        max=max((record.max for record in finite), default=math.nan) + 0.0,
         moments=merge_moments(record.moments for record in finite),
         sketch=Sketch.merge(record.sketch for record in finite),
+        part=measured.pop() if len(measured) == 1 else "mixed" if measured else "",
     )
 
 

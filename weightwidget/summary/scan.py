@@ -65,6 +65,7 @@ class Scan:
     ) -> None:
         self._name = source.name
         self._order = list(source.tensors)
+        self._modules = dict(source.modules)
         self._kinds = {path: info.kind for path, info in source.modules.items()}
         self._on_progress = on_progress
         self._thumbnail = thumbnail
@@ -149,7 +150,7 @@ class Scan:
         """Summary of what is found so far, in the model's order."""
         found = self.results
         tensors = {name: found[name] for name in self._order if name in found}
-        return ModelSummary(self._name, tensors, self._kinds)
+        return ModelSummary(self._name, tensors, self._modules)
 
     def prioritise(self, *paths: str) -> None:
         """Summarise tensors, or all in modules, before everything that is not yet under way.

@@ -363,11 +363,16 @@ class Sketch:
                 return Sketch((together,), low, high)
         grids: dict[tuple[float, float], list[Component]] = {}
         for part in components:
-            if part.exact:
-                part = _into_bins(part)
-            grids.setdefault((part.shift, part.scale), []).append(part)
+            for binned in _into_bins(part) if part.exact else [part]:
+                grids.setdefault((binned.shift, binned.scale), []).append(binned)
         merged = tuple(_merge_bins(grids[grid]) for grid in sorted(grids))
         return Sketch(merged, low, high)
+
+
+def ascending(part: Component) -> bool:
+    """Whether the keys are in order, each there once."""
+    order = part.keys if part.exact else _RANK[part.keys]
+    return bool((order[1:] > order[:-1]).all())
 
 
 def _merge_values(parts: Sequence[Component]) -> Component:
@@ -380,11 +385,23 @@ def _merge_values(parts: Sequence[Component]) -> Component:
     return Component(True, 0.0, 1.0, all(part.narrow for part in parts), keys[starts], _compact(totals))
 
 
-def _into_bins(part: Component) -> Component:
-    with np.errstate(over="ignore", under="ignore"):
-        codes = (part.keys.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
-    codes[codes == 0x8000] = 0
-    return _merge_bins([Component(False, 0.0, 1.0, False, codes, part.counts)])
+def _into_bins(part: Component) -> list[Component]:
+    """Bin values. Each one's grid follows from the value alone, so that grouping makes no difference.
+
+    Nearly all go on the grid of scale 1. Those beyond float32 (which has half the digits below its normal numbers)
+    have grids a factor of 2**126 apart.
+    """
+    _, exponents = np.frexp(part.keys.astype(np.float64))
+    ordinary = (part.keys == 0) | ((exponents >= -125) & (exponents <= 127))
+    steps = np.where(ordinary, 0, np.clip(np.round(exponents / 126), -8, 8)).astype(np.int64)
+    found = []
+    for step in np.unique(steps).tolist():
+        here = steps == step
+        scaled = np.ldexp(part.keys[here].astype(np.float64), -126 * step).astype(np.float32)
+        codes = (scaled.view(np.uint32) >> 16).astype(np.uint16)
+        codes[codes == 0x8000] = 0
+        found.append(_merge_bins([Component(False, 0.0, 2.0 ** (-126 * step), False, codes, part.counts[here])]))
+    return found
 
 
 def _merge_bins(parts: Sequence[Component]) -> Component:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from typing import Any
+from typing import Any, cast
 
 from weightwidget.sources.base import WeightSource
 from weightwidget.sources.names import visible
+from weightwidget.sources.saved import SavedSource
 from weightwidget.sources.shards import is_spread_out
 from weightwidget.summary.model import ModelSummary
 from weightwidget.summary.record import TensorSummary, with_name
@@ -26,7 +27,7 @@ def summarize(
     Parameters
     ----------
     obj
-        A `WeightSource`, or whatever `weightwidget.open_weights` takes.
+        A `WeightSource`, or whatever `weightwidget.open_weights` takes. Of a saved summary, that summary.
     executor
         Where to run: any ``concurrent.futures.Executor``, such as Dask's ``client.get_executor()``. By default threads
         of the package's own. What is sent names tensors and rows, and holds no weights: other processes and machines
@@ -62,6 +63,8 @@ def summarize(
 def _summarize_source(
     source: WeightSource, executor: Executor | None, progress: Callable[[float], None] | None
 ) -> ModelSummary:
+    if isinstance(source, SavedSource):
+        return cast("ModelSummary", source.summary)
     if is_spread_out(source):
         if executor is not None:
             raise TypeError(
@@ -94,4 +97,4 @@ def complete(source: WeightSource, found: Mapping[str, TensorSummary]) -> ModelS
         else:
             first = ref.shared_with or name
             tensors[name] = with_name(found[first], name, kinds.get(ref.module, ""), ref.role, first)
-    return ModelSummary(source.name, tensors, kinds)
+    return ModelSummary(source.name, tensors, source.modules)

@@ -142,6 +142,7 @@ def to_frame(summaries: Sequence[TensorSummary]) -> pd.DataFrame:
         "rms",
         "l1",
         "l2",
+        "part",
         "error",
     ]
     table: dict[str, Any] = {key: [getattr(record, key) for record in summaries] for key in keys}

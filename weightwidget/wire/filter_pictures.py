@@ -15,7 +15,7 @@ import torch
 
 from weightwidget.anatomy.axes import Axes
 from weightwidget.detail.filters import MOST_DRAWN, FilterLayout, as_float32, filter_norms, pictures
-from weightwidget.sources.base import TensorRef, torch_dtype
+from weightwidget.sources.base import TensorRef
 from weightwidget.summary.record import TensorSummary
 from weightwidget.wire.answers.filters import layout_of
 from weightwidget.wire.kept import to_bfloat16
@@ -100,7 +100,7 @@ def plans(row: int, axes: Axes, shape: tuple[int, ...], dtype: str) -> list[Filt
         Of the tensor.
     """
     layout = layout_of(axes, shape)
-    if layout is None or math.prod(shape) == 0 or math.prod(layout.kernel) == 1 or torch_dtype(dtype).is_complex:
+    if layout is None or math.prod(shape) == 0 or math.prod(layout.kernel) == 1 or dtype.startswith("complex"):
         return []
     by: By = "input" if _opens_by_input(axes, layout) else "output"
     if by == "input":

@@ -15,6 +15,7 @@ import torch
 from weightwidget.detail.matrix import default_axes, matrix_size
 from weightwidget.detail.tiles import TILE_SIZE, tile
 from weightwidget.sources.base import TensorRef, torch_dtype
+from weightwidget.sources.saved import has_weights
 from weightwidget.summary.cancel import Cancelled
 
 OVERHEAD = 110
@@ -55,7 +56,9 @@ class Grid:
 
 
 def kept_size(ref: TensorRef) -> int:
-    """Bytes that keeping all weights of a tensor takes; -1 if its type cannot be kept."""
+    """Bytes that keeping all weights of a tensor takes; -1 if its type cannot be kept, or its weights are not there."""
+    if not has_weights(ref):
+        return -1
     held = _held_by(ref.dtype)
     return ref.numel * torch_dtype(held).itemsize + OVERHEAD if held and ref.numel else -1
 

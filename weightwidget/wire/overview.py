@@ -21,6 +21,7 @@ from safetensors.torch import save as save_safetensors
 from weightwidget.anatomy.anatomy import Anatomy
 from weightwidget.detail.matrix import default_axes, matrix_size
 from weightwidget.sources.base import WeightSource, in_totals
+from weightwidget.sources.saved import has_weights
 from weightwidget.summary.pooling import cell_starts, shrink, thumbnail_size
 from weightwidget.summary.record import TensorSummary
 from weightwidget.summary.table import stored_columns
@@ -108,6 +109,7 @@ class OverviewPacker:
         self._rows = {ref.name: row for row, ref in enumerate(self._refs)}
         inside = members(source.tensors)
         self.modules = list(inside)
+        self._has_weights = any(map(has_weights, self._refs))
         self._own_slot, self._slots = self._place_modules(inside)
         sizes = [matrix_size(ref.shape, default_axes(ref.shape)) for ref in self._refs]
         self._sizes = np.array(sizes, np.int64).T
@@ -227,7 +229,7 @@ class OverviewPacker:
     ) -> list[FilterPictures]:
         """Pictures of the filters of convolutions that are not kept whole; each layer is read once."""
         skip = {grid.row for grid in grids if grid.levels == (0, 0)}
-        skip |= {row for row in range(len(self._refs)) if not is_read(records[row])}
+        skip |= {row for row, ref in enumerate(self._refs) if not (is_read(records[row]) and has_weights(ref))}
         found = []
         for plan in choose_layers(self._refs, self._anatomy, budget, skip):
             record = records[plan.row]
@@ -243,7 +245,7 @@ class OverviewPacker:
     def most_filters(self) -> int:
         """Bytes that pictures of filters take at most, whatever else is kept."""
         everything = 0
-        for row, ref in enumerate(self._refs):
+        for row, ref in enumerate(self._refs) if self._has_weights else ():
             choice = filter_pictures.plans(row, self._anatomy[ref.name], ref.shape, ref.dtype)
             everything += max((plan.nbytes for plan in choice), default=0)
         return min(self._filter_budget, everything)
@@ -305,6 +307,7 @@ class OverviewPacker:
                 for row, ref in enumerate(self._refs)
                 if ref.shared_with is not None
             },
+            **({} if self._has_weights else {"weights": False}),
             "errors": {},  # filled in when they are known
             "skipped": dict(islice(self.source.skipped.items(), SKIPPED_SHOWN)),
             "skipped_count": len(self.source.skipped),
@@ -408,10 +411,9 @@ class OverviewPacker:
             if height * width and record.thumbnail is not None:
                 thumbnails.append(shrink(record.thumbnail, height, width).ravel())
             if self.detail.profile and len(ref.shape) > 1:
-                for norms in (record.row_norms, record.column_norms):
-                    if norms is None:
-                        raise ValueError(f"the summary of {ref.name!r} has no norms")
-                    profiles.append(pool_largest(norms, self.detail.profile))
+                for norms, length in zip((record.row_norms, record.column_norms), full, strict=True):
+                    known = np.full(length, np.nan, np.float32) if norms is None else norms
+                    profiles.append(pool_largest(known, self.detail.profile))
         arrays: dict[str, Array] = {}
         if thumbnails:
             arrays["thumb"] = within_bfloat16(np.concatenate(thumbnails))

@@ -79,6 +79,11 @@ function createPlaces(overview: Overview): Places {
   };
 }
 
+/** Whether a block is the real or imaginary part of a complex tensor: it has one axis more, which is dropped. */
+export function isPart(overview: Overview, place: BlockPlace): boolean {
+  return place.box.length > overview.shape(place.tensor).length;
+}
+
 function resolve(overview: Overview, path: string): BlockPlace | null {
   const labels = path.split(SEPARATOR);
   for (let cut = labels.length - 1; cut >= 0; cut--) {
@@ -143,6 +148,13 @@ function inTensor(overview: Overview, row: number, labels: readonly string[]): B
   for (const label of labels) {
     const split = splits.find((one) => partOf(one, label));
     const part = split && partOf(split, label);
+    if (split && part && split.axis === box.length) {
+      // The parts of complex numbers: an axis that the tensor does not have.
+      box.push([part.number, part.number + 1]);
+      dropped.push(split.axis);
+      splits = [];
+      continue;
+    }
     const own = split && box[split.axis];
     if (!split || !part || !own) return null;
     const size = split.sizes[part.number] as number;
@@ -163,8 +175,8 @@ function build(
   axes: Axes,
   owner = overview.names[row] as string,
 ): BlockPlace | null {
-  const shape = overview.shape(row);
-  if (box.some(([from, to], axis) => from >= to || to > (shape[axis] as number))) return null;
+  const sizes = [...overview.shape(row), 2];
+  if (box.some(([from, to], axis) => from >= to || to > (sizes[axis] as number))) return null;
   const parent = [owner, ...labels.slice(0, -1)].join(SEPARATOR);
   const label = labels[labels.length - 1] as string;
   const path = `${parent}${SEPARATOR}${label}`;

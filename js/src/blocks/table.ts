@@ -2,7 +2,8 @@
 
 import { keptOfBlock } from "../local/cut";
 import type { LocalHistogram, Overview, Profiles, Thumbnail } from "../overview";
-import { type BlockPlace, placesOf } from "./place";
+import { COMPLEX } from "../tensor";
+import { type BlockPlace, isPart, placesOf } from "./place";
 
 /** 0 statistics, 1 histograms too, 2 thumbnail and norms too. */
 export type Level = 0 | 1 | 2;
@@ -88,8 +89,10 @@ export function withBlocks(base: Overview, table: BlockTable): Overview {
     return whole.reduce((sum, part) => {
       const count = part.shape.reduce((product, size) => product * size, 1);
       if (key === "count") return sum + count;
+      // A real or imaginary part has half of each weight.
+      const share = isPart(base, part) ? 0.5 : 1;
       const [bytes, all] = [base.column("bytes")[part.tensor], base.column("count")[part.tensor]];
-      return sum + (count * (bytes ?? Number.NaN)) / (all ?? Number.NaN);
+      return sum + (share * count * (bytes ?? Number.NaN)) / (all ?? Number.NaN);
     }, 0);
   };
 
@@ -105,7 +108,7 @@ export function withBlocks(base: Overview, table: BlockTable): Overview {
     isTensor: (row) => (row < base.rows ? base.isTensor(row) : (at(row)?.box.length ?? 0) > 0),
     rowOf,
     shape: (row) => (row < base.rows ? base.shape(row) : (at(row)?.shape ?? [])),
-    dtype: (row) => (row < base.rows ? base.dtype(row) : ofTensor(at(row), base.dtype, "")),
+    dtype: (row) => (row < base.rows ? base.dtype(row) : dtypeOf(base, at(row))),
     role: (row) => (row < base.rows ? base.role(row) : ofTensor(at(row), base.role, "")),
     kind: (row) => (row < base.rows ? base.kind(row) : kindOf(base, at(row))),
     axes: (row) => (row < base.rows ? base.axes(row) : (at(row)?.axes ?? null)),
@@ -155,6 +158,11 @@ export function withBlocks(base: Overview, table: BlockTable): Overview {
 
 function ofTensor<T>(place: BlockPlace | null, get: (row: number) => T, none: T): T {
   return place && place.box.length > 0 ? get(place.tensor) : none;
+}
+
+function dtypeOf(base: Overview, place: BlockPlace | null): string {
+  const stored = ofTensor(place, base.dtype, "");
+  return place && isPart(base, place) ? (COMPLEX.get(stored) ?? stored) : stored;
 }
 
 /** Of a head, the class of its layer. */

@@ -1,6 +1,6 @@
 /** Parts of tensors that are here as a whole. */
 
-import type { BlockPlace } from "../blocks/place";
+import { type BlockPlace, isPart } from "../blocks/place";
 import { isWhole, type Kept, type Overview } from "../overview";
 import type { Numbers } from "../safetensors";
 import { defaultAxes, matrixSize } from "../tensor";
@@ -44,7 +44,7 @@ const known = new WeakMap<Overview, Map<string, Kept>>();
 
 /** All weights of a block, if the overview of its tensor has them. */
 export function keptOfBlock(base: Overview, place: BlockPlace): Kept | null {
-  const whole = place.box.length > 0 ? base.kept(place.tensor) : null;
+  const whole = place.box.length > 0 && !isPart(base, place) ? base.kept(place.tensor) : null;
   if (!whole || !isWhole(whole)) return null;
   const blocks = known.get(base) ?? new Map<string, Kept>();
   known.set(base, blocks);
@@ -61,6 +61,6 @@ export function keptOfBlock(base: Overview, place: BlockPlace): Kept | null {
 /** Whether all weights of a block, or of all parts of a head, are here. */
 export function isHere(base: Overview, place: BlockPlace): boolean {
   if (place.parts.length > 0) return place.parts.every((part) => isHere(base, part));
-  const whole = place.box.length > 0 ? base.kept(place.tensor) : null;
+  const whole = place.box.length > 0 && !isPart(base, place) ? base.kept(place.tensor) : null;
   return whole !== null && isWhole(whole);
 }

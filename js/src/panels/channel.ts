@@ -5,6 +5,7 @@ import { SEPARATOR } from "../anatomy";
 import { h, setText } from "../draw/dom";
 import { formatCount, formatNumber } from "../draw/format";
 import { visible } from "../draw/visible";
+import { lack } from "../lack";
 import type { Overview } from "../overview";
 import type { Store } from "../store";
 import type { View } from "../views";
@@ -47,8 +48,8 @@ function channelPanel(store: Store, shown: ReadonlySignal<boolean>): HTMLElement
     if (problem) text = problem;
     else if (waits) {
       text =
-        "Following a channel through the network takes the kernel. " +
-        "These are the norms of the selected tensor alone, as they were saved with the notebook.";
+        `Following a channel through the network takes ${lack(store).source}. ` +
+        `These are the norms of the selected tensor alone, as they were saved with the ${lack(store).kept}.`;
     } else if (kernel === "gone") text = "The kernel does not answer: this is what it told last.";
     else if (choices && choices.choices.length === 0)
       text = "Nothing is known of the channels of this tensor.";

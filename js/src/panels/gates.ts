@@ -4,6 +4,7 @@ import { computed, type ReadonlySignal, type Signal, signal } from "@preact/sign
 import type { RecurrentLayer } from "../anatomy";
 import { h, setText } from "../draw/dom";
 import { formatCount, formatNumber } from "../draw/format";
+import { type Lack, lack } from "../lack";
 import type { Store } from "../store";
 import type { View } from "../views";
 import { gateCard } from "./gates/cards";
@@ -224,7 +225,7 @@ function cardSection(
     note.dataset.tone = error ? "error" : "";
     setText(
       note,
-      error || (known && gone && known.origin === "overview" ? offlineText(known.gates) : ""),
+      error || (known && gone && known.origin === "overview" ? offlineText(known.gates, lack(store)) : ""),
       true,
     );
     note.hidden = note.textContent === "";
@@ -234,10 +235,11 @@ function cardSection(
 
 function offlineText(
   gates: readonly { input: { picture: unknown }; recurrent: { picture: unknown } }[],
+  missing: Lack,
 ): string {
   const cut = gates.every((gate) => gate.input.picture && gate.recurrent.picture);
   const from = cut
     ? "Pictures are cut from the overview's thumbnails, whose cells show the largest weight under them."
     : "The overview's thumbnails cannot be cut at the gates' edges.";
-  return `No kernel answers. ${from} With one there are exact pictures, distributions, norms and eigenvalues.`;
+  return `${missing.fact}. ${from} ${missing.With} there are exact pictures, distributions, norms and eigenvalues.`;
 }

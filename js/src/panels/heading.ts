@@ -5,6 +5,7 @@ import { formatCount, formatShape } from "../draw/format";
 import { visible } from "../draw/visible";
 import type { Overview } from "../overview";
 import type { Store } from "../store";
+import { COMPLEX } from "../tensor";
 
 interface Crumb {
   label: string;
@@ -60,7 +61,10 @@ export function crumbsOf(overview: Overview, path: string): Crumb[] {
 function factsOf(overview: Overview, row: number): string {
   const kind = overview.kind(row);
   if (overview.isTensor(row)) {
-    return [formatShape(overview.shape(row)), overview.dtype(row), kind || overview.role(row)].join(" · ");
+    const dtype = overview.dtype(row);
+    // Of complex weights, all that is shown is that of their magnitudes.
+    const what = COMPLEX.has(dtype) ? `|w| of ${dtype}` : dtype;
+    return [formatShape(overview.shape(row)), what, kind || overview.role(row)].join(" · ");
   }
   const head = overview.block(row);
   const what = head ? `head of ${kind || "an attention layer"}` : kind || "module";

@@ -3,6 +3,7 @@
 import { computed, signal } from "@preact/signals-core";
 import { h, setText } from "../draw/dom";
 import { formatCount } from "../draw/format";
+import { lack } from "../lack";
 import type { View } from "../views";
 import { type GridData, type GridStatistic, gridPanel, shortLabels } from "./grid";
 import { normBars } from "./heads/bars";
@@ -212,8 +213,9 @@ function gridNote(state: HeadsState, key: { readonly value: string }): HTMLEleme
     const guesses = new Set(all.filter((layer) => !layer.certain).map((layer) => layer.why || "a guess"));
     const parts: string[] = [];
     if (rough) {
+      const { fact, Agent } = lack(state.store);
       parts.push(
-        "No kernel answers: norms are at most these, from the norms of rows and columns that came with the overview. A kernel would add exact norms, circuits, similarity and spectra.",
+        `${fact}: norms are at most these, from the norms of rows and columns that came with the overview. ${Agent} would add exact norms, circuits, similarity and spectra.`,
       );
     }
     if (failed.length > 0) {

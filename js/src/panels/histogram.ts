@@ -10,6 +10,7 @@ import {
   formatTrimmed,
   parseNumber,
 } from "../draw/format";
+import { type Lack, lack } from "../lack";
 import type { Range } from "../model";
 import type { Store } from "../store";
 import { type Bins, outside, tailsKnown } from "./histogram/bins";
@@ -50,9 +51,9 @@ function title(store: Store, state: HistogramState): HTMLElement {
   const source = h("span", { class: "ww-soft" });
   store.effect(() => {
     const bins = state.bins.value;
-    const waiting = store.model.kernel.value === "gone";
+    const missing = store.model.kernel.value === "gone" ? lack(store) : null;
     source.textContent = bins ? sourceText(bins) : "";
-    source.title = bins ? sourceHelp(bins, waiting) : "";
+    source.title = bins ? sourceHelp(bins, missing) : "";
   });
   return h("div", { class: "ww-hist-title" }, h("span", { class: "ww-heading" }, "Histogram"), source);
 }
@@ -65,13 +66,11 @@ function sourceText(bins: Bins): string {
   return `from the overview, ±${formatShare(10 ** half - 1)}`;
 }
 
-function sourceHelp(bins: Bins, kernelGone: boolean): string {
+function sourceHelp(bins: Bins, missing: Lack | null): string {
   if (bins.exact) return "every weight is counted in its bin";
   if (bins.origin === "kernel")
-    return "merged from the tensors' sketches; values are known to that relative error";
-  const kernel = kernelGone
-    ? "No kernel answers: with one, these are exact, and finer on zoom."
-    : "Exact ones follow.";
+    return "from the sketches of the tensors; values are known to that relative error";
+  const kernel = missing ? `${missing.without}, these are exact, and finer on zoom.` : "Exact ones follow.";
   return `bins of the overview, their values known to half a bin. ${kernel}`;
 }
 

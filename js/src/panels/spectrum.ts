@@ -3,7 +3,9 @@
 import type { ReadonlySignal } from "@preact/signals-core";
 import { copyText, h, setText, setTitle } from "../draw/dom";
 import { formatCount, formatNumber } from "../draw/format";
+import { lack } from "../lack";
 import type { Store } from "../store";
+import { COMPLEX } from "../tensor";
 import type { View } from "../views";
 import { axesControl } from "./heatmap/axescontrol";
 import { flash, segmented } from "./histogram/controls";
@@ -19,7 +21,8 @@ export const spectrumView: View = {
   label: "Spectrum",
   title: "singular values of the matrix, their density, and its leading singular vectors",
   whole: true,
-  available: (overview, row) => row >= 0 && overview.isTensor(row) && overview.shape(row).length > 1,
+  available: (overview, row) =>
+    row >= 0 && overview.isTensor(row) && overview.shape(row).length > 1 && !COMPLEX.has(overview.dtype(row)),
   panel: spectrumPanel,
 };
 
@@ -58,7 +61,7 @@ function goneText(state: SpectrumState): string {
     largest > 0 && drawn.isDefault && Number.isFinite(l2)
       ? ` The largest singular value lies between ${formatNumber(largest, 3)}, the largest norm of a row or column, and ${formatNumber(l2, 3)}, the Frobenius norm.`
       : "";
-  return `No kernel answers: with one, all singular values, their density and the singular vectors are computed here.${bounds}`;
+  return `${lack(state.store).without}, all singular values, their density and the singular vectors are computed here.${bounds}`;
 }
 
 function head(state: SpectrumState): HTMLElement {

@@ -3,6 +3,7 @@
 import { batch, untracked } from "@preact/signals-core";
 import { breakable, copyText, h, setText } from "../draw/dom";
 import { set } from "../draw/svg";
+import { lack } from "../lack";
 import type { Store } from "../store";
 import { matrixSize } from "../tensor";
 import { type Entry, entries, entriesToText, flatCell } from "./statistics/entries";
@@ -45,7 +46,7 @@ export function statisticsPanel(store: Store): HTMLElement {
     const problem = overview.error(row);
     const away = store.model.kernel.value === "gone";
     const missing = away && problem === "" && !overview.summarised(row);
-    setText(error, missing ? "a running kernel tells them" : problem, true);
+    setText(error, missing ? `${lack(store).doer} tells them` : problem, true);
     error.dataset.tone = problem ? "error" : "";
     error.hidden = problem === "" && !missing;
     const path = store.traits.selected.value;

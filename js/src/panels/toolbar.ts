@@ -175,14 +175,21 @@ const COPY: [text: string, title: string] = [
     "what was not stored says that it takes a running kernel",
 ];
 
+const BARE: [text: string, title: string] = [
+  "summary only",
+  "opened from a saved summary: tree, filters, statistics, histograms and pictures are there; " +
+    "what takes the weights themselves says so",
+];
+
 function kernelNote(store: Store): HTMLElement {
   const note = h("span", { class: "ww-kernel", role: "status" });
   let reached = false;
   store.effect(() => {
     const state = store.model.kernel.value;
     reached ||= state === "alive";
-    const [text, title] = store.model.isCopy ? COPY : kernelWords(state, reached);
-    note.dataset.copy = String(store.model.isCopy);
+    const bare = !store.base.value.hasWeights;
+    const [text, title] = bare ? BARE : store.model.isCopy ? COPY : kernelWords(state, reached);
+    note.dataset.copy = String(bare || store.model.isCopy);
     note.hidden = text === "";
     note.textContent = text;
     note.title = title;

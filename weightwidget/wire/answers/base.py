@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from weightwidget.anatomy.anatomy import Anatomy
+from weightwidget.anatomy.axes import SEPARATOR
 from weightwidget.detail.pyramid import Pyramid
 from weightwidget.sources.base import TensorRef
+from weightwidget.sources.parts import PARTS, is_magnitude
 from weightwidget.sources.tokenizers import TokenStrings
 from weightwidget.summary.cancel import Cancelled
 from weightwidget.summary.record import TensorSummary
@@ -81,17 +83,31 @@ def field(request: Request, name: str) -> Any:
         raise MissingFieldError(f"the request {request.get('kind')!r} lacks the field {name!r}") from None
 
 
-def tensor(weights: Weights, path: str) -> TensorRef:
+def tensor(weights: Weights, path: str, *, magnitudes: bool = False) -> TensorRef:
     """The tensor of that name, or block of that path.
+
+    Parameters
+    ----------
+    weights
+        Where it is looked up.
+    path
+        What it is called.
+    magnitudes
+        Whether the magnitudes of a complex one will do.
 
     Raises
     ------
     KeyError
         If there is none.
+    ValueError
+        If it is complex and its magnitudes will not do.
     """
     ref = weights.ref(path)
     if ref is None:
         raise KeyError(f"there is no tensor {path!r}")
+    if is_magnitude(ref) and not magnitudes:
+        parts = " or ".join(repr(f"{path}{SEPARATOR}{part}") for part in PARTS)
+        raise ValueError(f"{path!r} is complex: choose its real or imaginary part, {parts}")
     return ref
 
 

@@ -8,7 +8,7 @@ from weightwidget.wire.answers.base import Answer, Handler, Job, Request, Weight
 
 def _tile(weights: Weights, request: Request, job: Job) -> Answer:
     drawn = tile(
-        tensor(weights, field(request, "tensor")),
+        tensor(weights, field(request, "tensor"), magnitudes=True),
         field(request, "axes"),
         field(request, "index"),
         field(request, "tile"),
@@ -25,14 +25,14 @@ def _tile(weights: Weights, request: Request, job: Job) -> Answer:
 
 
 def _profile(weights: Weights, request: Request, job: Job) -> Answer:
-    ref = tensor(weights, field(request, "tensor"))
+    ref = tensor(weights, field(request, "tensor"), magnitudes=True)
     norms = profile(ref, field(request, "axes"), field(request, "index"), cancelled=job.cancelled)
     reply = {"row_step": norms.row_step, "col_step": norms.col_step}
     return reply, [norms.rows.tobytes(), norms.cols.tobytes()]
 
 
 def _cell(weights: Weights, request: Request, job: Job) -> Answer:
-    ref = tensor(weights, field(request, "tensor"))
+    ref = tensor(weights, field(request, "tensor"), magnitudes=True)
     found = extreme(ref, field(request, "axes"), field(request, "index"), field(request, "window"), job.cancelled)
     return {"value": found.value, "row": found.row, "col": found.col, "position": list(found.position)}, []
 

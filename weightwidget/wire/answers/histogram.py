@@ -9,6 +9,7 @@ import numpy as np
 
 from weightwidget.detail.histogram import count, histogram
 from weightwidget.detail.region import Region
+from weightwidget.sources.saved import has_weights
 from weightwidget.summary.record import TensorSummary
 from weightwidget.wire.answers.base import Answer, Handler, Job, Request, Weights, field, tensor
 from weightwidget.wire.answers.base import record as record_of
@@ -26,7 +27,7 @@ def _histogram(weights: Weights, request: Request, job: Job) -> Answer:
         record = record_of(weights, path)
         value_range = record.robust_range() if scale == "value" else log_range(record)
     part = _region(weights, request)
-    if ref is not None:
+    if ref is not None and has_weights(ref):
         exact = histogram(part or ref, bins, scale, value_range, cancelled=job.cancelled)
         reply = {
             "range": list(exact.range),
@@ -91,7 +92,7 @@ def _count(weights: Weights, request: Request, job: Job) -> Answer:
         raise ValueError("the request 'count' needs a range [low, high]")
     ref = weights.ref(field(request, "path"))
     part = _region(weights, request)
-    if ref is not None:
+    if ref is not None and has_weights(ref):
         found, total = count(part or ref, value_range, cancelled=job.cancelled)
         return {"count": found, "total": total, "exact": True}, []
     record = record_of(weights, field(request, "path"))

@@ -3,6 +3,7 @@
 import { batch } from "@preact/signals-core";
 import { copyText, h } from "../../draw/dom";
 import { formatCount } from "../../draw/format";
+import { lack } from "../../lack";
 import { savePicture } from "../heatmap/actions";
 import { isHeld, shortestFloat32 } from "../heatmap/exact";
 import { channelNumber, kernelSize, positionOf } from "./layout";
@@ -25,7 +26,7 @@ export async function copyFilter(state: FiltersState): Promise<string> {
   const here = local?.exact ? local : null;
   const kernels = channelPictures(state.store, layer, filter, here);
   const channels = Array.from({ length: layout.channels }, (_, channel) => channel);
-  if (!here && state.store.model.kernel.peek() === "gone") return "copying needs a running kernel";
+  if (!here && state.store.model.kernel.peek() === "gone") return `copying needs ${lack(state.store).need}`;
   await kernels.all(channels);
   const wide = layout.kernel.at(-1) as number;
   const blocks = channels.map((channel) => {

@@ -2,6 +2,7 @@
 
 import { h, setText } from "../../draw/dom";
 import { formatNumber } from "../../draw/format";
+import { lack } from "../../lack";
 import { MOST_COMPARED } from "./facts";
 import { countsLine } from "./marks";
 import type { Order } from "./order";
@@ -72,7 +73,7 @@ export function controls(state: FiltersState): HTMLElement {
         const missing = drawable !== null && !drawable.includes(value);
         return {
           value,
-          text: missing ? `${SHOWS[value]} · needs a kernel` : SHOWS[value],
+          text: missing ? `${SHOWS[value]} · needs ${lack(state.store).short}` : SHOWS[value],
           disabled: missing,
         };
       }),
@@ -230,18 +231,18 @@ function faultOf(state: FiltersState): string {
 function awayText(state: FiltersState): string {
   const layer = state.layer.value;
   const local = state.local.value;
+  const { doer } = lack(state.store);
   const more = "spatial frequencies, copies and biases";
-  if (local?.exact) return `a running kernel adds ${more}`;
-  if (local) return `three digits, from the overview: a running kernel adds all of them, ${more}`;
+  if (local?.exact) return `${doer} adds ${more}`;
+  if (local) return `three digits, from the overview: ${doer} adds all of them, ${more}`;
   if (state.opened.value && state.kernels.value?.arrivals.value === 0)
-    return `a running kernel draws the ${layer ? nameOf(layer).channels : "channels"}`;
-  if (state.pictures.value?.arrivals.value !== 0)
-    return `a running kernel draws what is missing, and adds ${more}`;
+    return `${doer} draws the ${layer ? nameOf(layer).channels : "channels"}`;
+  if (state.pictures.value?.arrivals.value !== 0) return `${doer} draws what is missing, and adds ${more}`;
   if (state.drawable.value?.includes(state.show.value))
-    return `three digits, from the overview: a running kernel adds all of them, the other channels, ${more}`;
+    return `three digits, from the overview: ${doer} adds all of them, the other channels, ${more}`;
   return state.norms.value
-    ? "norms only: a running kernel draws the filters"
-    : "a running kernel draws the filters, and tells weak and dead ones";
+    ? `norms only: ${doer} draws the filters`
+    : `${doer} draws the filters, and tells weak and dead ones`;
 }
 
 function workText(state: FiltersState): string {
@@ -250,8 +251,10 @@ function workText(state: FiltersState): string {
   if (fault) return `the kernel could not do this: ${fault}`;
   const order = state.order.value;
   if (store.model.kernel.value === "gone") {
-    if (order === "similarity" && !state.similarity.value.value) return "this order needs a running kernel";
-    if (order === "frequency" && !state.frequencies.value.value) return "this order needs a running kernel";
+    if (order === "similarity" && !state.similarity.value.value)
+      return `this order needs ${lack(state.store).need}`;
+    if (order === "frequency" && !state.frequencies.value.value)
+      return `this order needs ${lack(state.store).need}`;
     return awayText(state);
   }
   const waited = order === "similarity" ? state.similarity : order === "frequency" ? state.frequencies : null;

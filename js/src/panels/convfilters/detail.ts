@@ -2,6 +2,7 @@
 
 import { h } from "../../draw/dom";
 import { formatNumber } from "../../draw/format";
+import { lack } from "../../lack";
 import { copyFilter, toHeatmap } from "./actions";
 import { normBars } from "./bars";
 import { channelNumber, groupOf } from "./layout";
@@ -95,7 +96,7 @@ export function detail(state: FiltersState, { tip, look, say }: DetailOptions): 
     canvas.hidden = picture === null;
     const away = store.model.kernel.value === "gone";
     waiting.hidden = picture !== null;
-    waiting.textContent = away ? "a running kernel draws it" : "…";
+    waiting.textContent = away ? `${lack(store).doer} draws it` : "…";
     caption.textContent = captionOf(state, picture);
     if (!picture) return;
     const size = pictureSize(drawn, SIDE, WIDEST);
@@ -180,7 +181,7 @@ function similar(state: FiltersState, look: (filter: number) => void): HTMLEleme
     if (facts?.filter !== state.chosen.value) {
       // What is on its way replaces the list without emptying it first.
       if (state.store.model.kernel.value === "gone")
-        list.replaceChildren(h("span", { class: "ww-soft" }, "a running kernel finds them"));
+        list.replaceChildren(h("span", { class: "ww-soft" }, `${lack(state.store).doer} finds them`));
       return;
     }
     const found = mostAlike(facts.cosines, facts.filter);
@@ -266,7 +267,7 @@ function frequency(state: FiltersState): HTMLElement {
     words.textContent = found
       ? frequencyWords(found, state.chosen.value, layer.layout.kernel)
       : gone
-        ? "a running kernel tells it"
+        ? `${lack(state.store).doer} tells it`
         : state.frequencies.error.value || "…";
   });
   return element;

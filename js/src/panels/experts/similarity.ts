@@ -2,6 +2,7 @@
 
 import { computed, signal } from "@preact/signals-core";
 import { h, setText } from "../../draw/dom";
+import { lack } from "../../lack";
 import { type GridData, type GridStatistic, gridPanel } from "../grid";
 import { chain } from "../heads/order";
 import { pathOf, ROUTER } from "./layers";
@@ -62,7 +63,7 @@ export function similarityPanel(state: ExpertState): HTMLElement {
     if (!layer) return;
     if (cosines.value === null) {
       const waiting = layer.experts < 2 ? "There is but one expert." : "comparing the experts …";
-      const without = "No kernel answers: with one, the experts of a layer are compared here.";
+      const without = `${lack(store).without}, the experts of a layer are compared here.`;
       setText(note, gone ? without : state.problem.value || waiting, true);
     } else if (state.role.value === ROUTER) {
       note.textContent = "Experts whose rows point the same way are chosen for the same inputs.";

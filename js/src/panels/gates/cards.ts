@@ -3,6 +3,7 @@
 import type { RecurrentLayer } from "../../anatomy";
 import { h } from "../../draw/dom";
 import { formatCount, formatNumber, formatShape, formatShare, formatTrimmed } from "../../draw/format";
+import { lack } from "../../lack";
 import type { Store } from "../../store";
 import type { Gate, GateBlock, LayerData } from "./data";
 import { blockPath, gateMeaning } from "./layers";
@@ -61,7 +62,7 @@ export function gateCard(store: Store, gate: Gate, options: CardOptions): HTMLEl
     ),
     block(store, gate.label, "input", layer.input, gate.input, options),
     block(store, gate.label, "recurrent", layer.recurrent, gate.recurrent, options),
-    biases(gate, meaning.sigmoid, options),
+    biases(store, gate, meaning.sigmoid, options),
   );
   return card;
 }
@@ -141,7 +142,7 @@ function canvas(
   return drawn;
 }
 
-function biases(gate: Gate, isSigmoid: boolean, options: CardOptions): HTMLElement {
+function biases(store: Store, gate: Gate, isSigmoid: boolean, options: CardOptions): HTMLElement {
   const { layer, data } = options;
   const range = biasRange(data.gates);
   const room = h("div", { class: "ww-gates-biases" });
@@ -194,7 +195,11 @@ function biases(gate: Gate, isSigmoid: boolean, options: CardOptions): HTMLEleme
   } else {
     const none = layer.input_bias === null && layer.recurrent_bias === null;
     room.append(
-      h("p", { class: "ww-note" }, none ? "no bias" : "biases: not all in the overview, a kernel reads them"),
+      h(
+        "p",
+        { class: "ww-note" },
+        none ? "no bias" : `biases: not all in the overview, ${lack(store).agent} shows them`,
+      ),
     );
   }
   return room;

@@ -5,6 +5,7 @@ import type { RecurrentLayer } from "../../anatomy";
 import { h } from "../../draw/dom";
 import { formatCount, formatNumber, formatTrimmed } from "../../draw/format";
 import { s, set } from "../../draw/svg";
+import { type Lack, lack } from "../../lack";
 import type { Store } from "../../store";
 import { AT_ONCE, type EigenState, eigenSize, type GateEigenvalues, type GateState } from "./data";
 import { gateMeaning } from "./layers";
@@ -50,7 +51,7 @@ export function eigenSection(
     const size = eigenSize(store.overview.value, found);
     compute.hidden = by.size > 0 || gone;
     compute.textContent = `compute (${formatCount(size)} units: about ${duration(size)} a gate)`;
-    note.textContent = noteText(found, by.size > 0 || size <= AT_ONCE, gone, size);
+    note.textContent = noteText(found, by.size > 0 || size <= AT_ONCE, gone, lack(store), size);
   });
 
   store.effect(() => {
@@ -82,8 +83,8 @@ function duration(size: number): string {
     : `${formatTrimmed(seconds / 60, 1)} min`;
 }
 
-function noteText(layer: RecurrentLayer, shown: boolean, gone: boolean, size: number): string {
-  if (gone) return "The kernel computes them, and none answers.";
+function noteText(layer: RecurrentLayer, shown: boolean, gone: boolean, missing: Lack, size: number): string {
+  if (gone) return missing.eigenvalues;
   if (!shown) return "";
   const projected =
     layer.projection === null

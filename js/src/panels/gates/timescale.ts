@@ -6,6 +6,7 @@ import { magnitudeTicks } from "../../draw/axis";
 import { h } from "../../draw/dom";
 import { formatCount, formatNumber } from "../../draw/format";
 import { s, set } from "../../draw/svg";
+import { type Lack, lack } from "../../lack";
 import type { Store } from "../../store";
 import type { LayerData } from "./data";
 import { median, ranking, SATURATED, sigmoid } from "./numbers";
@@ -44,7 +45,7 @@ export function timeScaleSection(
     room.hidden = !drawn;
     room.replaceChildren(...(drawn ? drawn.elements : []));
     mark = drawn?.mark ?? null;
-    note.textContent = noteText(known, found);
+    note.textContent = noteText(known, found, lack(store));
     mark?.(hovered.peek() ?? unit.peek());
   });
   store.effect(() => {
@@ -69,10 +70,10 @@ export function timeScaleSection(
   );
 }
 
-function noteText(known: LayerData | null, layer: RecurrentLayer | null): string {
+function noteText(known: LayerData | null, layer: RecurrentLayer | null, missing: Lack): string {
   if (!known || !layer) return "";
   if (known.keeper === null) return "A plain RNN has no gate that keeps its state.";
-  if (!known.scales) return "The overview has not every bias: a kernel reads them.";
+  if (!known.scales) return `The overview has not every bias: ${missing.agent} shows them.`;
   const none = layer.input_bias === null && layer.recurrent_bias === null;
   const open = `${known.keeper} = σ(bias), τ = −1 / ln ${known.keeper} steps`;
   const digits = known.origin === "overview" ? " From the overview's biases, to two or three digits." : "";

@@ -4,6 +4,7 @@ import { batch, type ReadonlySignal } from "@preact/signals-core";
 import type { RecurrentLayer } from "../../anatomy";
 import { h } from "../../draw/dom";
 import { formatCount, formatNumber, parseNumber } from "../../draw/format";
+import { lack } from "../../lack";
 import type { Store } from "../../store";
 import type { Gate, LayerData } from "./data";
 import { blockPath, gateMeaning } from "./layers";
@@ -132,7 +133,7 @@ export function unitSection(
     note.textContent =
       at === null
         ? "Choose a unit here or among the dots above."
-        : "Norms of rows and columns come from the kernel.";
+        : `Norms of rows and columns come from ${lack(store).source}.`;
     if (known && found && at !== null && at < known.units) {
       table.replaceChildren(...rows(store, known, found, at));
     } else table.replaceChildren();

@@ -4,6 +4,7 @@ import { PROJECTIONS } from "../../anatomy";
 import { h } from "../../draw/dom";
 import { formatNumber } from "../../draw/format";
 import { s, set } from "../../draw/svg";
+import { lack } from "../../lack";
 import { onWidth } from "./chart";
 import { kvHead, roughNorms } from "./layers";
 import type { HeadsState } from "./state";
@@ -94,7 +95,7 @@ export function normBars(state: HeadsState): HTMLElement {
     set(svg, { width, height, viewBox: `0 0 ${width} ${height}` });
     svg.replaceChildren(...parts);
     note.textContent = bound
-      ? "at most: from the largest norm of some rows each, which is what there is without a kernel"
+      ? `at most: from the largest norm of some rows each, which is what there is without ${lack(store).short}`
       : rough
         ? "from the norms of rows that the overview holds"
         : "Frobenius norms; each row by its own largest, at the right";

@@ -6,6 +6,7 @@ import { paint, scaleOfDrawn } from "../../draw/colourscale";
 import { h } from "../../draw/dom";
 import { formatNumber, formatShape } from "../../draw/format";
 import { s } from "../../draw/svg";
+import { lack } from "../../lack";
 import { drawPlane, drawSpectrum, onWidth } from "./chart";
 import { headPath } from "./layers";
 import type { HeadDetail, HeadsState, Picture } from "./state";
@@ -37,7 +38,7 @@ export function headPanel(state: HeadsState): HTMLElement {
           : value
             ? ""
             : state.gone.value
-              ? "A kernel would show this head: its weights, the spectra of its QK and OV circuits, OV's eigenvalues."
+              ? `${lack(store).Agent} would show this head: its weights, the spectra of its QK and OV circuits, OV's eigenvalues.`
               : "reading the head …";
     note.hidden = note.textContent === "";
     if (!value) return;

@@ -2,6 +2,7 @@
 
 import { computed, signal } from "@preact/signals-core";
 import { h, setText } from "../../draw/dom";
+import { lack } from "../../lack";
 import type { HeadPart } from "../../protocol";
 import { type GridData, type GridStatistic, gridPanel } from "../grid";
 import { headPath, kvHead } from "./layers";
@@ -99,7 +100,7 @@ export function similarityPanel(state: HeadsState): HTMLElement {
     else if (!some) note.textContent = "this layer has no projections to compare";
     else if (!now?.value) {
       note.textContent = state.gone.value
-        ? "a kernel would compare the heads of this layer: cosines of their weights and circuits"
+        ? `${lack(state.store).agent} would compare the heads of this layer: cosines of their weights and circuits`
         : "comparing the heads …";
     } else if (now.value.length === 1) note.textContent = "there is but one head: nothing to compare";
     else note.textContent = "cosines; the diagonal, 1, is left out so that the colours tell the rest apart";

@@ -3,6 +3,7 @@
 import type { Signal } from "@preact/signals-core";
 import { h, setText } from "../../draw/dom";
 import { visible } from "../../draw/visible";
+import { lack } from "../../lack";
 import { RequestCancelled } from "../../model";
 import type { Overview } from "../../overview";
 import type { Store } from "../../store";
@@ -122,7 +123,7 @@ export function headsForm(store: Store, wanted: Signal<boolean>): HTMLElement {
     );
     const gone = store.model.kernel.value === "gone";
     for (const control of [heads, shared, button]) control.disabled = gone;
-    button.title = gone ? "setting it takes a kernel" : "for all attention layers of the model";
+    button.title = gone ? lack(store).setting : "for all attention layers of the model";
   });
   return element;
 }

@@ -2,6 +2,7 @@
 
 import { floats } from "../../buffers";
 import { copyText } from "../../draw/dom";
+import { lack } from "../../lack";
 import { TILE_SIZE } from "../../protocol";
 import { isHeld, shortestFloat32 } from "./exact";
 import type { HeatmapState } from "./state";
@@ -54,7 +55,7 @@ async function fetchTile(
 ): Promise<{ values: Float32Array; width: number }> {
   const matrix = state.matrix.peek();
   if (!matrix) throw new Error("nothing is drawn");
-  if (state.store.model.kernel.peek() === "gone") throw new Error("copying needs a running kernel");
+  if (state.store.model.kernel.peek() === "gone") throw new Error(`copying needs ${lack(state.store).need}`);
   const { width, buffers } = await state.store.model.request("tile", {
     tensor: matrix.tensor,
     axes: matrix.axes,

@@ -2,6 +2,7 @@
 
 import { computed, signal } from "@preact/signals-core";
 import { h, setText, setTitle } from "../../draw/dom";
+import { lack } from "../../lack";
 import { isWhole } from "../../overview";
 import { copyWindow, savePicture } from "./actions";
 import type { Plot } from "./plot";
@@ -85,8 +86,8 @@ interface Told {
 /** What the reader should know of tiles that are there although no kernel answers. */
 function withoutKernel({ store, matrix }: HeatmapState): string {
   const kept = store.overview.value.kept(matrix.value?.row ?? -1);
-  if (!kept) return " · the kernel does not answer";
-  return isWhole(kept) ? "" : " · a running kernel shows each";
+  if (!kept) return store.overview.value.hasWeights ? " · the kernel does not answer" : "";
+  return isWhole(kept) ? "" : ` · ${lack(store).doer} shows each`;
 }
 
 /** What a pixel stands for, and what a kernel would add. */
@@ -103,12 +104,12 @@ function describe(state: HeatmapState): Told {
   if (!state.hasTiles.value) {
     const thumbnail = state.thumbnail.value;
     const what = store.overview.value.block(store.selectedRow.value) ? "blocks" : "these axes";
-    if (!thumbnail) return { long: away ? `${what} need a running kernel` : "waiting for the kernel …" };
+    if (!thumbnail) return { long: away ? `${what} need ${lack(store).need}` : "waiting for the kernel …" };
     const rows = Math.ceil(v.rows / thumbnail.height);
     const cols = Math.ceil(v.cols / thumbnail.width);
     if (rows * cols === 1) return { long: `each cell is one weight${lit}`, short: "one weight a cell" };
     const block = blockText(rows, cols);
-    const more = away ? "; a running kernel shows each" : "";
+    const more = away ? `; ${lack(store).doer} shows each` : "";
     return { long: `largest |w| of ${block}${more || lit}`, short: `${rows} × ${cols} a cell` };
   }
   const [rowLevel, colLevel] = state.levels.value;

@@ -1,6 +1,7 @@
 /** The state of one histogram: what is shown of which tensor, and its numbers, exact as soon as the kernel has them. */
 
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals-core";
+import { lack } from "../../lack";
 import { type Range, RequestCancelled, RequestFailed } from "../../model";
 import type { Store } from "../../store";
 import {
@@ -209,7 +210,7 @@ export function histogramState(store: Store, parts: ScopeState = WHOLE): Histogr
       if (unread) return unread;
       if (!overview.summarised(row.value)) {
         const away = overview.block(row.value) && store.model.kernel.value === "gone";
-        return away ? "a block's weights need a running kernel" : "not summarised yet";
+        return away ? lack(store).block : "not summarised yet";
       }
       if (fault.value && fault.value.of === of.value) return fault.value.message;
       if (!empty.value) return "";

@@ -12,6 +12,7 @@ import {
 import type { Overview } from "../../overview";
 import type { DrawnAxes } from "../../protocol";
 import { STATISTIC } from "../../statistics";
+import { COMPLEX } from "../../tensor";
 import { axesText } from "../tree/text";
 
 export interface Entry {
@@ -68,7 +69,12 @@ function identity(overview: Overview, row: number, path: string): Entry[] {
         ),
         title: axes.why,
       });
-    found.push(fact("dtype", "stored type", overview.dtype(row)));
+    const dtype = overview.dtype(row);
+    found.push(fact("dtype", "stored type", dtype));
+    if (COMPLEX.has(dtype))
+      found.push(
+        fact("part", "what the numbers are of: its real and imaginary part are blocks of it", "|w|"),
+      );
   }
   const kind = overview.kind(row);
   if (kind)

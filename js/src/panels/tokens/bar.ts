@@ -3,6 +3,7 @@
 import { signal } from "@preact/signals-core";
 import { h } from "../../draw/dom";
 import { formatCount } from "../../draw/format";
+import { lack } from "../../lack";
 import { entriesWord } from "./scatter";
 import type { TokenState } from "./state";
 import { firstLimit, secondsForAll } from "./table";
@@ -84,7 +85,9 @@ function progress(state: TokenState): HTMLElement {
     }
     if (share !== null) note.textContent = "nearest neighbours";
     else if (gone && found === null)
-      note.textContent = "no kernel answers: norms of the overview, rounded to 0.4 %";
+      note.textContent = store.base.value.hasWeights
+        ? "no kernel answers: norms of the overview, rounded to 0.4 %"
+        : "norms of the overview, rounded to 0.4 %";
     else
       note.textContent = partial
         ? `nearest of ${formatCount(found.asked)} of ${formatCount(table.count)} tokens, spread evenly`
@@ -169,7 +172,7 @@ function searchField(state: TokenState): HTMLElement {
     const now = found.value;
     const gone = store.model.kernel.value === "gone";
     input.disabled = gone;
-    input.title = gone ? "no kernel answers: with one, tokens are found by their strings" : "";
+    input.title = gone ? `${lack(store).without}, tokens are found by their strings` : "";
     list.hidden = now === null && problem.value === "";
     input.setAttribute("aria-expanded", String(!list.hidden));
     if (!now) {

@@ -6,6 +6,7 @@ import { css, palette } from "../../draw/colour";
 import { colourOf } from "../../draw/colourscale";
 import { h } from "../../draw/dom";
 import { formatCount, formatNumber } from "../../draw/format";
+import { lack } from "../../lack";
 import {
   cosineGeometry,
   drawCells,
@@ -148,7 +149,7 @@ export function cosinePanel(state: TokenState, shown: ReadonlySignal<boolean>): 
       context.textAlign = "center";
       const text =
         problem.peek() ||
-        (store.model.kernel.peek() === "gone" ? "with a kernel: the cosines of all pairs" : "…");
+        (store.model.kernel.peek() === "gone" ? `with ${lack(store).short}: the cosines of all pairs` : "…");
       context.fillText(text, all.left + all.side / 2, all.top + all.side / 2, all.side - 8);
     }
     context.strokeRect(all.left - 0.5, all.top - 0.5, all.side + 1, all.side + 1);

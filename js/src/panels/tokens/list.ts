@@ -3,6 +3,7 @@
 import { computed, type ReadonlySignal, signal } from "@preact/signals-core";
 import { h } from "../../draw/dom";
 import { formatCount, formatNumber } from "../../draw/format";
+import { lack } from "../../lack";
 import { label } from "./label";
 import { copyList } from "./listcopy";
 import type { ListName, TokenState } from "./state";
@@ -258,13 +259,13 @@ function emptyText(state: TokenState): string {
     if (state.problems.value.norms) return state.problems.value.norms;
     const gone = state.store.model.kernel.value === "gone";
     return gone
-      ? "No kernel answers: with one, every token is listed here with its nearest neighbours."
+      ? `${lack(state.store).without}, every token is listed here with its nearest neighbours.`
       : "…";
   }
   const list = state.list.value;
   const wanting = list === "clusters" ? !state.neighbours.value : list === "unused" && !state.reference.value;
   if (wanting && state.store.model.kernel.value === "gone")
-    return "No kernel answers: with one, untrained tokens are looked for here.";
+    return `${lack(state.store).without}, untrained tokens are looked for here.`;
   switch (list) {
     case "brushed":
       return "Drag over the histogram or the scatter to list tokens here.";

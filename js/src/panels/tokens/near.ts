@@ -4,6 +4,7 @@ import { signal } from "@preact/signals-core";
 import { doubles } from "../../buffers";
 import { h, setText } from "../../draw/dom";
 import { formatNumber } from "../../draw/format";
+import { lack } from "../../lack";
 import type { Measure } from "../../protocol";
 import { label } from "./label";
 import type { TokenState } from "./state";
@@ -93,7 +94,7 @@ export function nearPanel(state: TokenState): HTMLElement {
     const nothing = found !== null && !waiting && found.entries.length === 0;
     note.hidden = entry !== null && !(gone && waiting) && !problem.value && !nothing;
     if (gone && (entry === null || waiting))
-      note.textContent = "No kernel answers: with one, the tokens nearest to the chosen one stand here.";
+      note.textContent = `${lack(store).without}, the tokens nearest to the chosen one stand here.`;
     else if (entry === null)
       note.textContent = "Choose a token in the list or the scatter to see which are nearest to it.";
     else if (problem.value) setText(note, problem.value, true);

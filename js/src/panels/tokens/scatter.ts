@@ -4,6 +4,7 @@ import { computed, type ReadonlySignal, signal } from "@preact/signals-core";
 import { h } from "../../draw/dom";
 import { formatCount, formatNumber } from "../../draw/format";
 import { s, set } from "../../draw/svg";
+import { lack } from "../../lack";
 import { drawScatter, type Inks, inksOf, type ScatterGeometry, scatterGeometry, toX, toY } from "./draw";
 import { label } from "./label";
 import type { TokenState } from "./state";
@@ -257,12 +258,12 @@ function message(state: TokenState): string {
   const gone = state.store.model.kernel.peek() === "gone";
   if (state.vertical.peek() === "cosine" && !state.neighbours.peek()) {
     const share = state.searching.peek();
-    if (gone) return "with a kernel: each token against its nearest neighbour";
+    if (gone) return `with ${lack(state.store).short}: each token against its nearest neighbour`;
     if (share !== null) return `looking for nearest neighbours … ${Math.round(share * 100)} %`;
     if (state.problems.peek().map) return state.problems.peek().map as string;
     return state.norms.peek() ? "nearest neighbours were not looked for" : "";
   }
-  return gone && state.normStep.peek() > 1 ? "with a kernel: every token" : "";
+  return gone && state.normStep.peek() > 1 ? `with ${lack(state.store).short}: every token` : "";
 }
 
 /** The entry whose point is nearest to the pointer and near enough; null if none is. */

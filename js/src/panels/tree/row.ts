@@ -4,6 +4,7 @@ import { h, setText, setTitle } from "../../draw/dom";
 import { formatCount, formatShape, formatShort } from "../../draw/format";
 import { drawSparkline } from "../../draw/sparkline";
 import { visible } from "../../draw/visible";
+import { lack } from "../../lack";
 import type { Store } from "../../store";
 import { isGroupOfBlocks, rowOf } from "./merged";
 import type { TreeState, VisibleRow } from "./state";
@@ -132,7 +133,7 @@ function noteOf(row: VisibleRow, { store, state }: RowContext, line: number): st
   }
   if (node.kind === "block" && store.model.kernel.value === "gone" && !overview.summarised(line)) {
     const shape = overview.isTensor(line) ? `${formatShape(overview.shape(line))} · ` : "";
-    return `${shape}needs a kernel`;
+    return `${shape}needs ${lack(store).short}`;
   }
   const shared = node.kind === "tensor" ? overview.sharedWith(line) : -1;
   return shared >= 0 ? `= ${visible(overview.names[shared] as string)}` : "";
