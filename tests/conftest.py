@@ -58,7 +58,7 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Execu
 
 @pytest.fixture
 def held_scan(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Scans stand still at the third tensor, until they are cancelled or the event is set: they are too fast to meet."""
+    """Scans stand still at the third tensor, until cancelled or until the event is set: else they are too fast."""
     go_on, begun = threading.Event(), count()
     measure = Work.measure
 

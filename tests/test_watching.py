@@ -157,7 +157,7 @@ class TestRefresh:
         explorer.wait(10)
         assert explorer.status == "cancelled"
         found = dict(explorer.summary.tensors)
-            held_scan.set()
+        held_scan.set()
         explorer.refresh().wait(60)
         assert explorer.status == "ready"
         assert all(explorer.summary[name] is record for name, record in found.items())
@@ -360,7 +360,9 @@ class TestLooking:
         assert asked[-1] == ("norm.weight", "head", "body.weight")
         explorer.close()
 
-    def test_a_cancelled_scan_says_so_before_it_packs(self, held_scan: threading.Event, monkeypatch: pytest.MonkeyPatch):
+    def test_a_cancelled_scan_says_so_before_it_packs(
+        self, held_scan: threading.Event, monkeypatch: pytest.MonkeyPatch
+    ):
         state = {f"layer.{k}.weight": torch.randn(70, 110) for k in range(24)}
         explorer = WeightExplorer(state, patience=0)
         told, pack = [], explorer._pack
