@@ -9,6 +9,8 @@ import torch
 import weightwidget
 from tests.summary.stub import ref_of, source_of
 from tests.summary.test_many_machines import assert_same
+from weightwidget.detail.histogram import histogram
+from weightwidget.detail.tiles import tile
 from weightwidget.summary import device
 from weightwidget.summary.blocks import Blocks
 from weightwidget.summary.kernel import record_of, summarize_tensor
@@ -92,12 +94,23 @@ def test_explorer_of_a_model_on_a_gpu() -> None:
     torch.manual_seed(3)
     model = torch.nn.Sequential(torch.nn.Linear(700, 900), torch.nn.Conv2d(3, 16, 5))
     here = weightwidget.summarize(model)
+    model.cpu_copy = {name: value.detach().clone() for name, value in model.named_parameters()}
     model.to("cuda", torch.float32)
     explorer = weightwidget.WeightExplorer(model).wait()
     assert_same(explorer.summary, here)
     explorer.selected = "0.weight"
     explorer.value_range = (0.0, 0.01)
     assert len(explorer.selection.values) == int(((model[0].weight >= 0) & (model[0].weight <= 0.01)).sum())
+    for name in ("0.weight", "1.weight"):
+        ref, reference = explorer.ref(name), model.cpu_copy[name]
+        drawn = tile(ref, None, None, [1, 2, 0, 0])
+        expected = tile(ref_of(reference), None, None, [1, 2, 0, 0])
+        np.testing.assert_array_equal(drawn.values, expected.values)
+        counted, known = (histogram(given, 50, range=(-0.03, 0.03)) for given in (ref, reference))
+        np.testing.assert_array_equal(counted.counts, known.counts)
     assert all(parameter.device.type == "cuda" for parameter in model.parameters())
+    with torch.no_grad():
+        model[0].weight[5, 7] = 3.0
+    assert explorer.refresh().summary["0.weight"].max == 3.0
     explorer.close()
     assert np.isfinite(here["0.weight"].std)
