@@ -14,13 +14,19 @@ import torch
 from weightwidget.sources.base import torch_dtype
 from weightwidget.summary.blocks import Blocks
 from weightwidget.summary.cancel import Cancelled
-from weightwidget.summary.parts import Part, Plan, cells_of, take_codes
+from weightwidget.summary.parts import Grid, Part, Plan, cells_of, take_codes
 
 DEVICE_BLOCK = 1 << 22
 """Elements of a block: what is computed of it takes some hundred megabytes."""
 
 BACKLOG = 8
 """Blocks that may be under way before the work is waited for, so that it can be cancelled."""
+
+TABLES = 16
+"""Tables of counts that neighbouring weights go to."""
+
+PLACES = 65536 + 1024
+"""Places of a table: those of all codes, and the last one for what is not finite."""
 
 _RUN = 1024
 """Terms that are summed up in float32 where there is no float64."""
@@ -31,6 +37,9 @@ Floats = npt.NDArray[np.float64]
 class DevicePass:
     """What is gathered of the blocks of a tensor on an accelerator; see `weightwidget.summary.parts.Part`.
 
+    As a rule all weights are finite: then there is no need to look at each for that. If the sums say at the end that
+    some were not, the tensor is gone through once more, carefully.
+
     Parameters
     ----------
     blocks
@@ -39,18 +48,22 @@ class DevicePass:
         What all parts agree on.
     double
         Whether the device has float64; by default all but MPS have.
+    careful
+        Whether weights that are not finite are looked for.
     """
 
-    def __init__(self, blocks: Blocks, plan: Plan, double: bool | None = None) -> None:
+    def __init__(self, blocks: Blocks, plan: Plan, double: bool | None = None, careful: bool = False) -> None:
         self.blocks, self.plan = blocks, plan
         self.device = blocks.device
         self._double = self.device.type != "mps" if double is None else double
         self._float = torch.float64 if self._double else torch.float32
         self._dtype = torch_dtype(plan.dtype)
+        self._careful = careful
         box = blocks.box
         # The last place takes what is not finite.
-        self._table = torch.zeros(65537, dtype=torch.int64, device=self.device)
-        self._block_table = torch.zeros(65537, dtype=torch.int32, device=self.device)
+        self._table = torch.zeros(PLACES, dtype=torch.int64, device=self.device)
+        self._tables = torch.zeros(TABLES * PLACES, dtype=torch.int32, device=self.device)
+        self._lanes = (torch.arange(TABLES, dtype=torch.int32, device=self.device) * PLACES).repeat(PLACES // TABLES)
         self._one = torch.ones(1, dtype=torch.int32, device=self.device)
         self._counts = torch.zeros(4, dtype=torch.int64, device=self.device)  # zeros, NaN, +Inf, -Inf
         self._ends = [torch.tensor(end, dtype=self._float, device=self.device) for end in (np.inf, -np.inf)]
@@ -69,34 +82,49 @@ class DevicePass:
             if number % BACKLOG == BACKLOG - 1:
                 self._counts[0].item()
             advance(block.numel())
-        return self._part()
+        sums = self._all_sums()
+        if not (self._careful or np.isfinite(sums).all()):
+            again = DevicePass(self.blocks, self.plan, self._double, careful=True)
+            return again.run(cancelled, lambda _elements: None)
+        return self._part(sums)
 
     def _add(self, block: torch.Tensor, top: int, left: int) -> None:
         x = block.to(torch.float32 if self.plan.counted else self._float)
-        finite = torch.isfinite(x)
-        bare = torch.where(finite, x, 0.0)
-        nan, infinite = torch.isnan(x), torch.isinf(x)
-        nulls = (block == 0) & finite if block.dtype in _COMPARED else (bare == 0) & finite
-        self._counts += torch.stack([nulls.sum(), nan.sum(), (infinite & (x > 0)).sum(), (infinite & (x < 0)).sum()])
+        finite = torch.isfinite(x) if self._careful else None
+        bare = x if finite is None else torch.where(finite, x, 0.0)
+        # A type that rounds might round to zero.
+        nulls = (block if block.dtype in _COMPARED else bare) == 0
+        self._counts[0] += nulls.sum()
+        if finite is not None:
+            infinite = torch.isinf(x)
+            parts = (torch.isnan(x), infinite & (x > 0), infinite & (x < 0))
+            self._counts[1:] += torch.stack([part.sum() for part in parts])
         self._find(x, finite, top, left)
         self._pool.add(x, top, left)
         grid = self.plan.grid
         if self.plan.counted:
             self._count(_patterns(block), finite)
+            if finite is None:
+                self._sums.append(bare.sum(dtype=self._float).reshape(1))
         else:
-            d = (bare - grid.shift) * grid.scale
+            d = bare if grid == Grid() else (bare - grid.shift) * grid.scale
             self._count((d.to(torch.float32).view(torch.int32) >> 16) & 0xFFFF, finite)
-            self._sum_up(torch.where(finite, d, 0.0), bare)
+            self._sum_up(d if finite is None else torch.where(finite, d, 0.0), bare)
         if self.plan.norms:
-            squares = (bare.to(self._float) * grid.scale).square()
+            scaled = bare.to(self._float)
+            squares = (scaled if grid.scale == 1.0 else scaled * grid.scale).square()
             self._rows.append(squares.sum(1))
             self._columns.add(squares.sum(0), left - self.blocks.box.left)
 
-    def _count(self, codes: torch.Tensor, finite: torch.Tensor) -> None:
-        codes = torch.where(finite, codes, 65536).reshape(-1)
-        self._block_table.zero_()
-        self._block_table.index_add_(0, codes, self._one.expand(len(codes)))
-        self._table += self._block_table
+    def _count(self, codes: torch.Tensor, finite: torch.Tensor | None) -> None:
+        codes = codes.reshape(-1) if finite is None else torch.where(finite, codes, PLACES - 1).reshape(-1)
+        # Neighbours go to different tables: the same place of one would be waited for.
+        whole = len(codes) // len(self._lanes) * len(self._lanes)
+        for part in (codes[:whole].view(-1, len(self._lanes)), codes[whole:].view(1, -1)):
+            places = (part + self._lanes[: part.shape[1]]).reshape(-1)
+            self._tables.scatter_add_(0, places.to(torch.int64), self._one.expand(len(places)))
+        self._table += self._tables.view(TABLES, PLACES).sum(0)
+        self._tables.zero_()
 
     def _sum_up(self, d: torch.Tensor, bare: torch.Tensor) -> None:
         d2 = d * d
@@ -108,12 +136,12 @@ class DevicePass:
         for start, end, length in ((0, whole, _RUN), (whole, d.numel(), d.numel() - whole)):
             if end > start:
                 flat = [term.reshape(-1)[start:end].view(-1, length).sum(1) for term in terms]
-                self._sums.append(torch.stack(flat, 1))
+                self._sums.append(torch.stack(flat, 1).reshape(-1))
 
-    def _find(self, x: torch.Tensor, finite: torch.Tensor, top: int, left: int) -> None:
+    def _find(self, x: torch.Tensor, finite: torch.Tensor | None, top: int, left: int) -> None:
         width = x.shape[1]
         for number, (away, find) in enumerate(((np.inf, torch.argmin), (-np.inf, torch.argmax))):
-            values = torch.where(finite, x, away).reshape(-1)
+            values = (x if finite is None else torch.where(finite, x, away)).reshape(-1)
             at = find(values)
             value = values[at].to(self._float)
             known = self._ends[number]
@@ -123,15 +151,18 @@ class DevicePass:
             self._ends[number] = torch.where(better, value, known)
             self._places[number] = torch.where(better, place, self._places[number])
 
-    def _part(self) -> Part:
-        table = self._table[:65536].cpu().numpy()
-        codes, counts = take_codes(table, self.plan.dtype)
+    def _all_sums(self) -> Floats:
+        """What the blocks' sums come to: the power sums and that of magnitudes; of counted types, of the weights."""
+        if not self._sums:
+            return np.zeros(1 if self.plan.counted else 5)
+        together = torch.cat(self._sums).cpu().to(torch.float64).numpy()
+        return np.asarray(together.reshape(-1, 1 if self.plan.counted else 5).sum(0))
+
+    def _part(self, sums: Floats) -> Part:
+        codes, counts = take_codes(self._table[:65536].cpu().numpy(), self.plan.dtype)
         zeros, nan, posinf, neginf = self._counts.tolist()
         low, high = (float(end) for end in self._ends)
-        sums = np.zeros(5)
-        if self._sums:
-            together = torch.cat([part.reshape(-1, 5) for part in self._sums])
-            sums = together.cpu().to(torch.float64).sum(0).numpy()
+        s1, s2, s3, s4, l1 = (0.0,) * 5 if self.plan.counted else sums.tolist()
         lows, highs = self._pool.result()
         return Part(
             box=self.blocks.box,
@@ -144,8 +175,8 @@ class DevicePass:
             high=high,
             argmin=int(self._places[0]),
             argmax=int(self._places[1]),
-            sums=(float(sums[0]), float(sums[1]), float(sums[2]), float(sums[3])),
-            l1=float(sums[4]),
+            sums=(s1, s2, s3, s4),
+            l1=l1,
             codes=codes,
             counts=counts,
             row_squares=self._row_squares(),
@@ -156,13 +187,10 @@ class DevicePass:
 
     def _row_squares(self) -> Floats:
         height = self.blocks.box.height if self.plan.norms else 0
-        found = np.zeros(height)
         if not height:
-            return found
+            return np.zeros(0)
         rows = torch.cat(self._rows).cpu().to(torch.float64).numpy()
-        if len(rows) == height:
-            return rows
-        # Parts of rows: as many of each.
+        # Where blocks lie within rows, there are as many parts of each.
         return np.asarray(rows.reshape(height, -1).sum(1))
 
 
