@@ -16,13 +16,14 @@ from weightwidget.summary.blocks import Blocks
 from weightwidget.summary.cancel import Cancelled
 from weightwidget.summary.parts import Grid, Part, Plan, cells_of, take_codes
 
-DEVICE_BLOCK = 1 << 22
-"""Elements of a block: what is computed of it takes some hundred megabytes."""
+DEVICE_BLOCK = 1 << 23
+"""Elements of a block: what is computed of it takes up to 400 MB. Of fewer, starting the operations takes longer than
+they do."""
 
 BACKLOG = 8
 """Blocks that may be under way before the work is waited for, so that it can be cancelled."""
 
-TABLES = 16
+TABLES = 64
 """Tables of counts that neighbouring weights go to."""
 
 PLACES = 65536 + 1024
@@ -122,7 +123,7 @@ class DevicePass:
         whole = len(codes) // len(self._lanes) * len(self._lanes)
         for part in (codes[:whole].view(-1, len(self._lanes)), codes[whole:].view(1, -1)):
             places = (part + self._lanes[: part.shape[1]]).reshape(-1)
-            self._tables.scatter_add_(0, places.to(torch.int64), self._one.expand(len(places)))
+            self._tables.index_add_(0, places, self._one.expand(len(places)))
         self._table += self._tables.view(TABLES, PLACES).sum(0)
         self._tables.zero_()
 

@@ -273,7 +273,7 @@ class Scan:
         self._pace.see(self.done_bytes)
         if not self._asked and time.monotonic() - self._begun > SLOW:
             self._asked = True
-            fused.want_types(ref.dtype for ref in self._todo.values())
+            fused.want_types(ref.dtype for ref in self._todo.values() if ref.device in ("cpu", "file"))
         self._report()
 
     def _report(self) -> None:
