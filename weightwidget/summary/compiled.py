@@ -29,7 +29,7 @@ ZEROS, NAN, POSINF, NEGINF, ARGMIN, ARGMAX, FINITE = range(7)
 _LOOSE: Any = {"nogil": True, "cache": True, "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
 _EXACT: Any = {"nogil": True, "cache": True}
 
-SCRATCH = TILE_COLUMNS + 2 * (SPAN + LANES) + TILE_ROWS + (len(RESULTS) + 4) * LANES
+SCRATCH = TILE_COLUMNS + 2 * (SPAN + LANES) + TILE_ROWS
 """Float64 numbers that a kernel wants beside its arguments."""
 
 _LEAST, _MOST = RESULTS.index("low"), RESULTS.index("high")
@@ -116,7 +116,7 @@ def _take_carefully(
 
 @njit(**_LOOSE)  # type: ignore[untyped-decorator]
 def _gather(
-    x: Any, shift: Any, scale: Any, tables: Any, rows2: Any, squares: Any, low: Any, high: Any, out: Any, found: Any
+    x: Any, shift: Any, scale: Any, tables: Any, rows2: Any, squares: Any, low: Any, high: Any, found: Any
 ) -> None:
     """Gather a tile: `found` gets `RESULTS`."""
     height, width = x.shape
@@ -127,19 +127,12 @@ def _gather(
     found[_LEAST], found[_MOST] = np.inf, -np.inf
     i = 0
     while chunks and i < height:
-        step = 4 if i + 4 <= height else 1
-        if step == 4:
-            four_rows(x, i, chunks, shift, scale, tables, squares, low, high, out)
+        if i + 4 <= height:
+            four_rows(x, i, chunks, shift, scale, tables, rows2, squares, low, high, found)
+            i += 4
         else:
-            one_row(x, i, chunks, shift, scale, tables, squares, low, high, out)
-        for lane in range(LANES):
-            for k in range(_LEAST):
-                found[k] += out[k * LANES + lane]
-            found[_LEAST] = min(found[_LEAST], out[_LEAST * LANES + lane])
-            found[_MOST] = max(found[_MOST], out[_MOST * LANES + lane])
-            for k in range(step):
-                rows2[i + k] += out[(len(RESULTS) + k) * LANES + lane]
-        i += step
+            one_row(x, i, chunks, shift, scale, tables, rows2, squares, low, high, found)
+            i += 1
     for i in range(height):
         for j in range(chunks * LANES, width):
             v = element(x, i, j)
@@ -194,7 +187,6 @@ def add(
     """
     squares, rest = scratch[:TILE_COLUMNS], scratch[TILE_COLUMNS:]
     tile_rows, rest = rest[:TILE_ROWS], rest[TILE_ROWS:]
-    out, rest = rest[: (len(RESULTS) + 4) * LANES], rest[(len(RESULTS) + 4) * LANES :]
     low, high = as_elements(x, rest[: SPAN + LANES]), as_elements(x, rest[SPAN + LANES :])
     found, ends = np.empty(len(RESULTS)), np.empty(2)
     height, width = x.shape
@@ -216,7 +208,7 @@ def add(
                 for j in range(start, stop, TILE_COLUMNS):
                     j_end = j + TILE_COLUMNS if j + TILE_COLUMNS < stop else stop
                     part = x[i:i_end, j:j_end]
-                    _gather(part, shift, scale, tables, tile_rows, squares, low[j - start :], high[j - start :], out,
+                    _gather(part, shift, scale, tables, tile_rows, squares, low[j - start :], high[j - start :],
                             found)  # fmt: skip
                     total = tile_rows[: i_end - i].sum()
                     if math.isfinite(total):

@@ -41,8 +41,8 @@ class Kernels:
         self._ready: dict[str, Kernel] = {}
 
     def get(self, name: str) -> Kernel | None:
-        """A kernel if it is ready, else None."""
-        return self._ready.get(name) if allowed() else None
+        """A kernel if it is ready, whether or not it may be used; else None."""
+        return self._ready.get(name)
 
     @property
     def in_use(self) -> bool:
@@ -68,7 +68,7 @@ class Kernels:
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join()
-        return all(self.get(name) is not None for name in names)
+        return allowed() and all(name in self._ready for name in names)
 
     def _work(self) -> None:
         module = _imported(self._module)

@@ -15,7 +15,7 @@ import torch
 from weightwidget.sources.base import torch_dtype
 from weightwidget.summary.blocks import Blocks
 from weightwidget.summary.cancel import Cancelled
-from weightwidget.summary.compiling import Kernels
+from weightwidget.summary.compiling import Kernels, allowed
 from weightwidget.summary.parts import Grid, Part, Plan, cells_of, finite_codes, pattern_values
 
 KERNELS = Kernels("weightwidget.summary.compiled")
@@ -69,7 +69,7 @@ def is_ready(plan: Plan) -> bool:
     """Whether the kernel for a tensor can be called. Where kernels are in use, one that is missing is ordered."""
     name = kernel_name(plan)
     if KERNELS.get(name) is not None and KERNELS.get(_TAKE) is not None:
-        return True
+        return allowed()
     if KERNELS.in_use:
         KERNELS.want([name])
     return False

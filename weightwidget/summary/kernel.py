@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from contextlib import nullcontext
 
-import numpy as np
 import torch
 
 from weightwidget.sources.base import TensorRef, dtype_name, torch_dtype
@@ -257,7 +255,11 @@ def _corner(shape: tuple[int, ...]) -> tuple[int | slice, ...]:
 def _index(flat: int | None, shape: tuple[int, ...]) -> tuple[int, ...] | None:
     if flat is None:
         return None
-    return tuple(int(i) for i in np.unravel_index(flat, shape)) if math.prod(shape) else None
+    index: list[int] = []
+    for size in reversed(shape):
+        flat, at = divmod(flat, size)
+        index.append(at)
+    return tuple(reversed(index))
 
 
 def _never() -> bool:

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 Status = Literal["scanning", "ready", "cancelled", "failed"]
 
-MAX_WORKERS = 16
+MAX_WORKERS = 8
 """Threads of a scan at most: more would only wait for the memory."""
 
 SLOW = 0.3

@@ -272,8 +272,8 @@ class Sketch:
         """
         if len(codes) == 0:
             return cls()
-        place = int(np.searchsorted(_RANK[codes], _PLUS_ZERO - 1))
-        if place < len(codes) and codes[place] == 0x8000:  # one zero, whatever its sign
+        place = int(np.count_nonzero(codes >= 0x8000)) - 1
+        if place >= 0 and codes[place] == 0x8000:  # one zero, whatever its sign
             codes, counts = codes.copy(), counts.copy()
             codes[place] = 0
             if place + 1 < len(codes) and codes[place + 1] == 0:

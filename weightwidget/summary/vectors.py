@@ -17,8 +17,7 @@ from numba.extending import intrinsic
 LANES = 16
 
 RESULTS = ("s1", "s2", "s3", "s4", "l1", "zeros", "low", "high")
-"""What a loop leaves, each as one float64 a lane, before the squares of each row. Loops over narrow types fill in
-the last two only: the rest follows from the counts."""
+"""What a loop adds to. Loops over narrow types change the last two only: the rest follows from the counts."""
 
 _FLOAT, _DOUBLE = ir.FloatType(), ir.DoubleType()
 _SHORT, _INT, _LONG = ir.IntType(16), ir.IntType(32), ir.IntType(64)
@@ -135,7 +134,9 @@ def _row_loop(rows: int) -> Any:
         vector = ir.VectorType(element, LANES)
 
         def generate(context: Any, b: Any, signature: Any, args: Any) -> Any:
-            weights, squares, low, high, out = (_array(context, b, signature, args, k) for k in (0, 6, 7, 8, 9))
+            weights, rows2, squares, low, high, found = (
+                _array(context, b, signature, args, k) for k in (0, 6, 7, 8, 9, 10)
+            )
             stride = b.extract_value(weights.strides, 0)
             start = b.add(b.ptrtoint(weights.data, _LONG), b.mul(args[1], stride))
             pair: Any = None
@@ -188,14 +189,21 @@ def _row_loop(rows: int) -> Any:
             columns.store()
             loop.reach("low", columns.low, "<")
             loop.reach("high", columns.high, ">")
-            found = loop.end()
-            found["zeros"] = b.uitofp(found["zeros"], _DOUBLES)
-            target = b.bitcast(out.data, _DOUBLES.as_pointer())
-            for number, name in enumerate((*RESULTS, *squared)):
-                value = found[name]
-                if value.type != _DOUBLES:
-                    value = b.fpext(value, _DOUBLES)
-                b.store(value, b.gep(target, [_LONG(number)]), align=8)
+            ended = loop.end()
+            ended["zeros"] = b.uitofp(ended["zeros"], _DOUBLES)
+            if not summed or not moved:
+                del ended["s2"]
+            for name in RESULTS[:6] if summed else ():
+                if name in ended:
+                    place = b.gep(found.data, [_LONG(RESULTS.index(name))])
+                    b.store(b.fadd(b.load(place), _sum(b, ended[name])), place)
+            for name, sign in (("low", "<"), ("high", ">")):
+                place = b.gep(found.data, [_LONG(RESULTS.index(name))])
+                value, known = _furthest(b, ended[name], sign), b.load(place)
+                value = value if double else b.fpext(value, _DOUBLE)
+                b.store(b.select(b.fcmp_ordered(sign, value, known), value, known), place)
+            for row in range(rows):
+                b.store(_sum(b, ended[f"row{row}"]), b.gep(rows2.data, [b.add(args[1], _LONG(row))]))
             return context.get_dummy_value()
 
         arguments = (x, types.int64, types.int64, shift, scale, tables, *_places)
@@ -213,8 +221,8 @@ def _load(b: Any, address: Any, halves: bool, vector: Any, size: int) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def four_rows(
-    typing: Any, x: Any, row: Any, chunks: Any, shift: Any, scale: Any, tables: Any, squares: Any, low: Any, high: Any,
-    out: Any,
+    typing: Any, x: Any, row: Any, chunks: Any, shift: Any, scale: Any, tables: Any, rows2: Any, squares: Any, low: Any,
+    high: Any, found: Any,
 ) -> Any:  # fmt: skip
     """Gather the first `chunks` times sixteen columns of four rows: bins or patterns, power sums, rows, columns.
 
@@ -229,23 +237,24 @@ def four_rows(
     tables
         Two tables of counts, uint32 (2, 65536): of patterns, or of the upper halves of float32. None counts and sums
         nothing, for float32 that stands for narrower types: only rows and columns are gathered.
+    rows2
+        Gets the sum of squares of each row, float64.
     squares, low, high
         Of the columns: sums of squares in float64, and smallest and largest in the type of the weights, which leave
         NaN out.
-    out
-        float64, gets `RESULTS` and then the squares of each row, sixteen lanes each. Smallest and largest are those
-        of `low` and `high`.
+    found
+        `RESULTS` so far, float64. Smallest and largest are those of `low` and `high`.
     """
-    return _row_loop(4)(typing, x, row, chunks, shift, scale, tables, squares, low, high, out)
+    return _row_loop(4)(typing, x, row, chunks, shift, scale, tables, rows2, squares, low, high, found)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def one_row(
-    typing: Any, x: Any, row: Any, chunks: Any, shift: Any, scale: Any, tables: Any, squares: Any, low: Any, high: Any,
-    out: Any,
+    typing: Any, x: Any, row: Any, chunks: Any, shift: Any, scale: Any, tables: Any, rows2: Any, squares: Any, low: Any,
+    high: Any, found: Any,
 ) -> Any:  # fmt: skip
     """Gather one row; see `four_rows`."""
-    return _row_loop(1)(typing, x, row, chunks, shift, scale, tables, squares, low, high, out)
+    return _row_loop(1)(typing, x, row, chunks, shift, scale, tables, rows2, squares, low, high, found)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -276,17 +285,29 @@ def cell_ends(_typing: Any, lows: Any, highs: Any, first: Any, end: Any, out: An
             loop.reach(name, b.select(inside, values, ir.Constant(vector, [start] * LANES)), sign)
         found = loop.end()
         for number, (name, _, sign, _) in enumerate(ends):
-            values, step = found[name], LANES // 2
-            while step:
-                order = ir.Constant(_INTS, [(lane + step) % LANES for lane in range(LANES)])
-                other = b.shuffle_vector(values, values, order)
-                values = b.select(b.fcmp_ordered(sign, other, values), other, values)
-                step //= 2
-            value = b.extract_element(values, _INT(0))
+            value = _furthest(b, found[name], sign)
             b.store(value if double else b.fpext(value, _DOUBLE), b.gep(target, [_LONG(number)]))
         return context.get_dummy_value()
 
     return types.void(lows, highs, types.int64, types.int64, out), generate
+
+
+def _sum(b: Any, values: Any) -> Any:
+    """Sum of the lanes."""
+    kind = ir.FunctionType(_DOUBLE, [_DOUBLE, _DOUBLES])
+    add = cgutils.get_or_insert_function(b.module, kind, f"llvm.vector.reduce.fadd.v{LANES}f64")
+    return b.call(add, [_DOUBLE(0.0), values], fastmath=_LOOSE)
+
+
+def _furthest(b: Any, values: Any, sign: str) -> Any:
+    """Smallest (<) or largest (>) of the lanes."""
+    step = LANES // 2
+    while step:
+        order = ir.Constant(_INTS, [(lane + step) % LANES for lane in range(LANES)])
+        other = b.shuffle_vector(values, values, order)
+        values = b.select(b.fcmp_ordered(sign, other, values), other, values)
+        step //= 2
+    return b.extract_element(values, _INT(0))
 
 
 def _array(context: Any, b: Any, signature: Any, args: Any, number: int) -> Any:
