@@ -326,19 +326,15 @@ def test_values_are_named_with_all_their_digits(value: float, dtype: torch.dtype
 
 
 THREADS = """
-import os, threading, time, torch
-from weightwidget.summary.compiling import want
+import os, torch
+from weightwidget.summary.compiling import load
 from weightwidget.detail.tiles import extreme, profile, tile
 from weightwidget.sources.base import TensorRef
 
 torch.set_num_threads(4)
 if not os.environ["WEIGHTWIDGET_NO_NUMBA"]:
     from weightwidget.detail import reduction
-    want(reduction.KERNELS)
-    while reduction.kernels() is None:
-        time.sleep(0.01)
-    while any(thread.name == "weightwidget-compile" for thread in threading.enumerate()):
-        time.sleep(0.01)
+    assert load(reduction.KERNELS)
 before = len(os.listdir("/proc/self/task"))
 for dtype in ("float32", "bfloat16", "int64"):
     # One element in memory: filling a matrix would start the threads that are looked for.

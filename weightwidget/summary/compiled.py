@@ -175,7 +175,8 @@ def add(
     columns
         Of that matrix.
     rows2, columns2
-        Sums of squares of the block's rows and columns, of weights times the scale; float64.
+        Sums of squares of the block's rows and columns, of weights times the scale; float64. Of a vector, columns have
+        none: empty.
     cell_rows, cell_columns
         Where the cells of the thumbnail start, and the end of the last; int64.
     lows, highs
@@ -190,7 +191,7 @@ def add(
     low, high = as_elements(x, rest[: SPAN + LANES]), as_elements(x, rest[SPAN + LANES :])
     found, ends = np.empty(len(RESULTS)), np.empty(2)
     height, width = x.shape
-    pooled = lows.size > 0
+    pooled, normed = lows.size > 0, columns2.size > 0
     cell_row = 0
     while pooled and cell_rows[cell_row + 1] <= top:
         cell_row += 1
@@ -214,7 +215,7 @@ def add(
                     if math.isfinite(total):
                         for k in range(i_end - i):
                             rows2[i + k] += tile_rows[k]
-                        for k in range(j_end - j):
+                        for k in range(j_end - j if normed else 0):
                             columns2[j + k] += squares[k]
                         if shift is None:
                             found[S2] = total
@@ -232,8 +233,9 @@ def add(
                     else:
                         cells = lows[cell_row] if pooled else scratch[:0]
                         tops = highs[cell_row] if pooled else scratch[:0]
-                        _take_carefully(part, left + j, shift, scale, tables, rows2[i:], columns2[j:], cell_columns,
-                                        cells, tops, totals, counts)  # fmt: skip
+                        own = columns2[j:] if normed else squares
+                        _take_carefully(part, left + j, shift, scale, tables, rows2[i:], own, cell_columns, cells,
+                                        tops, totals, counts)  # fmt: skip
                         _find(part, top + i, left + j, columns, totals, counts)
             if pooled:
                 cell = 0

@@ -16,6 +16,10 @@ log = logging.getLogger(__name__)
 SWITCH = "WEIGHTWIDGET_NO_NUMBA"
 """Environment variable that, set to anything but ``0``, keeps kernels from being compiled and used."""
 
+PAUSE = 1.0
+"""Seconds between the first wish for a kernel and the work for it. The compiler holds Python's lock for up to a third
+of a second at a time: the view that is just being opened comes first."""
+
 Kernel = Callable[..., Any]
 
 
@@ -38,6 +42,7 @@ class Kernels:
         self._asked: set[str] = set()
         self._waiting: deque[str] = deque()
         self._thread: threading.Thread | None = None
+        self._hurry = threading.Event()
         self._ready: dict[str, Kernel] = {}
 
     def get(self, name: str) -> Kernel | None:
@@ -64,6 +69,7 @@ class Kernels:
     def load(self, names: Iterable[str]) -> bool:
         """Have kernels compiled and wait for them; tell whether they are ready."""
         names = list(names)
+        self._hurry.set()
         self.want(names)
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
@@ -71,6 +77,7 @@ class Kernels:
         return allowed() and all(name in self._ready for name in names)
 
     def _work(self) -> None:
+        self._hurry.wait(PAUSE)
         module = _imported(self._module)
         while True:
             with self._lock:
@@ -101,7 +108,7 @@ def compiled(module: str) -> ModuleType | None:
 
 
 def want(module: str) -> None:
-    """Start importing a module of kernels in a thread. Further calls do nothing.
+    """Have a module of kernels imported by a thread. Further calls do nothing.
 
     Parameters
     ----------
@@ -118,17 +125,28 @@ def want(module: str) -> None:
     thread.start()
 
 
+def load(module: str) -> ModuleType | None:
+    """Have a module of kernels imported, and wait for it; None if it cannot be."""
+    _hurry.set()
+    want(module)
+    if module in _threads:
+        _threads[module].join()
+    return compiled(module)
+
+
 def allowed() -> bool:
     """Whether compiled kernels may be used at all."""
     return os.environ.get(SWITCH, "0") in ("", "0")
 
 
 _importing = threading.Lock()
+_hurry = threading.Event()
 _threads: dict[str, threading.Thread] = {}
 _modules: dict[str, ModuleType] = {}
 
 
 def _load(module: str) -> None:
+    _hurry.wait(PAUSE)
     found = _imported(module)
     if found is not None:
         _modules[module] = found

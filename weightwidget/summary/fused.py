@@ -87,7 +87,7 @@ def run(blocks: Blocks, plan: Plan, cancelled: Callable[[], bool], advance: Call
     cell_rows, cell_columns = cells_of(plan)
     cells = len(cell_rows) - 1, len(cell_columns) - 1
     lows, highs = np.full(cells, np.inf), np.full(cells, -np.inf)
-    rows2, columns2 = np.zeros(box.height), np.zeros(box.width)
+    rows2, columns2 = np.zeros(box.height), np.zeros(box.width if plan.norms else 0)
     totals = np.array([0.0, 0.0, 0.0, 0.0, 0.0, np.inf, -np.inf])
     counts = np.array([0, 0, 0, 0, -1, -1, 0])
     tables = _scratch.tables
@@ -132,7 +132,7 @@ def run(blocks: Blocks, plan: Plan, cancelled: Callable[[], bool], advance: Call
         codes=_scratch.codes[:found].copy(),
         counts=_scratch.counts[:found].copy(),
         row_squares=rows2 if plan.norms else np.zeros(0),
-        column_squares=columns2 if plan.norms else np.zeros(0),
+        column_squares=columns2,
         lows=lows,
         highs=highs,
     )
