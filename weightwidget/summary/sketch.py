@@ -117,7 +117,7 @@ class Distribution:
             at = np.nextafter(at, -np.inf)
         total = np.zeros(at.shape)
         for knots, totals in self._steps:
-            total += np.interp(at, knots, totals, left=0.0)
+            total += _interpolated(at, knots, totals)
         return total
 
     def quantile(self, q: npt.ArrayLike) -> Floats:
@@ -413,6 +413,18 @@ def _merge_bins(parts: Sequence[Component]) -> Component:
     totals = np.add.reduceat(counts, starts)
     first = parts[0]
     return Component(False, first.shift, first.scale, False, ASCENDING[rank[starts]], _compact(totals))
+
+
+def _interpolated(at: Floats, knots: Floats, totals: Floats) -> Floats:
+    """Totals between knots, which may follow each other so closely that a slope is beyond float64; 0 before all."""
+    found = np.interp(at, knots, totals, left=0.0)
+    if np.isfinite(found).all():
+        return found
+    place = np.clip(np.searchsorted(knots, at, "right"), 1, len(knots) - 1)
+    begin, width = knots[place - 1], knots[place] - knots[place - 1]
+    share = np.clip(np.divide(at - begin, width, out=np.ones(at.shape), where=width > 0), 0.0, 1.0)
+    between = totals[place - 1] + share * (totals[place] - totals[place - 1])
+    return np.where(np.isfinite(found), found, between)
 
 
 def _compact(counts: Array) -> Array:
