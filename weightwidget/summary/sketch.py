@@ -241,23 +241,6 @@ class Sketch:
         return cls((part,), float(values[0]), float(values[-1]))
 
     @classmethod
-    def of_bins(cls, table: Array, shift: float, scale: float, low: float, high: float) -> Sketch:
-        """Sketch of binned weights.
-
-        Parameters
-        ----------
-        table
-            Counts by code, shape (65536,).
-        shift, scale
-            Of the grid.
-        low, high
-            Smallest and largest weight.
-        """
-        ordered = table[ASCENDING]
-        present = np.flatnonzero(ordered)
-        return cls.of_codes(ASCENDING[present], ordered[present], shift, scale, low, high)
-
-    @classmethod
     def of_codes(cls, codes: Array, counts: Array, shift: float, scale: float, low: float, high: float) -> Sketch:
         """Sketch of binned weights, of the bins that occur.
 
@@ -267,8 +250,10 @@ class Sketch:
             uint16, ascending in value.
         counts
             How many weights there are in each.
-        shift, scale, low, high
-            See `of_bins`.
+        shift, scale
+            Of the grid.
+        low, high
+            Smallest and largest weight.
         """
         if len(codes) == 0:
             return cls()
