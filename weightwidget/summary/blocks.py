@@ -22,7 +22,7 @@ SMALL_BLOCK = 32704
 down and take cores that were not meant for this."""
 
 SPAN = 1 << 20
-"""Elements that are read at once where reading copies, and cannot be done in order as from a file."""
+"""Elements that are read at once where reading copies and nothing can be streamed."""
 
 _WIDTH = 2048
 """Columns of a block of a wide matrix. Some sixteen rows then fit: a column's reduction is worth its start,
