@@ -33,6 +33,7 @@ STREAMED = 1 << 20
 looked at."""
 
 PILOT = 4096
+"""Values of the sample from which the grid of a tensor is chosen."""
 
 
 class _Buffer(threading.local):

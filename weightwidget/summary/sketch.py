@@ -26,6 +26,8 @@ BIN_WIDTH = 2.0**-7
 """Width of a bin relative to its distance from the shift."""
 
 _NARROW_LIMIT = 65536
+"""The same of types of 16 bits and fewer: all that there can be of one type."""
+
 ASCENDING = np.concatenate([np.arange(0xFFFF, 0x7FFF, -1), np.arange(0x8000)]).astype(np.uint16)
 """The bins by the value that they hold, from minus to plus infinity."""
 

@@ -15,6 +15,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 LANES = 16
+"""Weights that are worked on at once."""
 
 RESULTS = ("s1", "s2", "s3", "s4", "l1", "zeros", "low", "high")
 """What a loop leaves, each as one float64 a lane, before the squares of each row. Loops over narrow types fill in
