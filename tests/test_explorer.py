@@ -342,7 +342,7 @@ def test_a_constructor_that_fails_or_is_interrupted_leaves_nothing_running(monke
     def interrupted(*_given: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("weightwidget.explorer.wait_if_soon", interrupted)
+    monkeypatch.setattr("weightwidget.exploring.scanning.wait_if_soon", interrupted)
     with pytest.raises(KeyboardInterrupt):
         WeightExplorer(many)
     await_end_of(before)

@@ -148,7 +148,7 @@ def test_the_scan_comes_first_to_the_tensor_of_a_selected_block(model, monkeypat
 
     asked: list[str] = []
     real = Scan.prioritise
-    monkeypatch.setattr(Scan, "prioritise", lambda self, path: asked.append(path) or real(self, path))
+    monkeypatch.setattr(Scan, "prioritise", lambda self, *paths: asked.extend(paths) or real(self, *paths))
     explorer = WeightExplorer(model, selected=KEY).wait()
     assert asked == ["attn.in_proj_weight"]
     explorer.selected = "attn › head 0"

@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 
 from tests.summary.stub import counts_of, ref_of
 from weightwidget.summary import blocks as blocks_module
-from weightwidget.summary import device, fused, streaming
+from weightwidget.summary import device, fused
 from weightwidget.summary.blocks import Blocks
 from weightwidget.summary.cancel import Cancelled
-from weightwidget.summary.compiling import SWITCH
 from weightwidget.summary.counted import CountedPass
 from weightwidget.summary.kernel import summarize_tensor
 from weightwidget.summary.parts import Measured, Total, cut
@@ -25,7 +24,7 @@ from weightwidget.summary.record import TensorSummary
 from weightwidget.summary.streaming import Rounds, plan_of
 from weightwidget.summary.summed import SummedPass
 
-KERNEL_NAMES = ("float32", "moved float32", "float64", "bfloat16", "16 bits", "8 bits")
+pytestmark = pytest.mark.usefixtures("kernel")  # all kernels must pass everything
 
 FLOATS = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
 FLOAT8 = [torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e4m3fnuz, torch.float8_e5m2fnuz]
@@ -44,20 +43,6 @@ INTEGERS = [
 @pytest.fixture(autouse=True)
 def _fixed_seed() -> None:
     torch.manual_seed(7)
-
-
-@pytest.fixture(autouse=True, params=["compiled", "torch", "device"])
-def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """All kernels must pass everything. That for accelerators takes tensors in memory for such on a device."""
-    if request.param == "compiled":
-        assert fused.KERNELS.load(("counts", *KERNEL_NAMES))
-    else:
-        monkeypatch.setenv(SWITCH, "1")
-    if request.param == "device":
-        monkeypatch.setattr(streaming, "on_device", lambda held: held is not None)
-        monkeypatch.setattr(device, "DEVICE_BLOCK", 1 << 15)
-        monkeypatch.setattr(device, "TABLES", 2)
-    return request.param
 
 
 def measured(ref, kernel: str, whole=None, size=None, thumbnail=64, piece=1 << 40) -> Measured:
@@ -508,3 +493,9 @@ def test_blocks_as_large_as_on_an_accelerator(kernel: str, dtype: torch.dtype) -
     np.testing.assert_array_equal(found.thumbnail, other.thumbnail)
     np.testing.assert_allclose(found.row_norms, other.row_norms, rtol=1e-6)
     np.testing.assert_allclose(found.column_norms, other.column_norms, rtol=1e-6)
+
+
+def test_scratch_is_large_enough() -> None:
+    from weightwidget.summary import compiled  # imported in the background as a rule
+
+    assert fused.SCRATCH >= compiled.SCRATCH

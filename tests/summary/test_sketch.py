@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from weightwidget.summary.parts import take_codes
 from weightwidget.summary.sketch import BIN_WIDTH, SMALL, Component, Sketch
 
 RNG = np.random.default_rng(3)
@@ -17,7 +18,7 @@ RNG = np.random.default_rng(3)
 def binned(values: np.ndarray, shift: float = 0.0, scale: float = 1.0) -> Sketch:
     codes = ((values.astype(np.float64) - shift) * scale).astype(np.float32).view(np.uint32) >> 16
     table = np.bincount(codes, minlength=65536)
-    return Sketch.of_bins(table, shift, scale, float(values.min()), float(values.max()))
+    return Sketch.of_codes(*take_codes(table, "float32"), shift, scale, float(values.min()), float(values.max()))
 
 
 def content(sketch: Sketch) -> object:

@@ -22,7 +22,7 @@ SMALL_BLOCK = 32704
 down and take cores that were not meant for this."""
 
 SPAN = 1 << 20
-"""Elements that are read at once from a file, or fetched from a device without float64."""
+"""Elements that are read at once where reading copies and nothing can be streamed."""
 
 _WIDTH = 2048
 """Columns of a block of a wide matrix. Some sixteen rows then fit: a column's reduction is worth its start,
@@ -33,6 +33,7 @@ STREAMED = 1 << 20
 looked at."""
 
 PILOT = 4096
+"""Values of the sample from which the grid of a tensor is chosen."""
 
 
 class _Buffer(threading.local):

@@ -1,4 +1,4 @@
-"""The pass over types of 16 bits and fewer."""
+"""The pass by torch's own operations over types of 16 bits and fewer."""
 
 from __future__ import annotations
 

@@ -196,7 +196,11 @@ class DevicePass:
 
 
 class _Sum:
-    """A sum of vectors that loses nothing in float32 either (Neumaier 1974)."""
+    """A sum of vectors that loses nothing in float32 either.
+
+    What each addition loses is summed up beside it (Neumaier, "Rundungsfehleranalyse einiger Verfahren zur Summation
+    endlicher Summen", ZAMM 54, 1974).
+    """
 
     def __init__(self, start: torch.Tensor) -> None:
         self._sum, self._lost = start, torch.zeros_like(start)
@@ -220,7 +224,6 @@ class _DevicePool:
 
     def __init__(self, blocks: Blocks, plan: Plan, kind: torch.dtype) -> None:
         self._rows, self._columns = (starts.tolist() for starts in cells_of(plan))
-        self._left = blocks.box.left
         cells = len(self._rows) - 1, len(self._columns) - 1
         self._low = torch.full(cells, torch.inf, dtype=kind, device=blocks.device)
         self._high = torch.full(cells, -torch.inf, dtype=kind, device=blocks.device)

@@ -28,6 +28,9 @@ _COPIED_BLOCK = 1 << 16
 
 _TAKE = "counts"
 
+SCRATCH = 1 << 15
+"""Float64 numbers of a thread that a kernel writes to in between; more than `compiled.SCRATCH`, which tests check."""
+
 
 class _Scratch(threading.local):
     """What a thread's kernels write to, made once. The tables are all zero between two passes."""
@@ -36,7 +39,7 @@ class _Scratch(threading.local):
         self.tables = np.zeros((2, 65536), np.uint32)
         self.codes = np.empty(65536, np.uint16)
         self.counts = np.empty(65536, np.int64)
-        self.rest = np.empty(24576)
+        self.rest = np.empty(SCRATCH)
 
 
 _scratch = _Scratch()

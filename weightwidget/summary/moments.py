@@ -1,4 +1,9 @@
-"""Moments up to the fourth: from sums around a shift or from counted values, and how they merge."""
+"""Moments up to the fourth: from sums around a shift or from counted values, and how they merge.
+
+Central sums are merged by the formulas of Chan, Golub and LeVeque ("Updating formulae and a pairwise algorithm for
+computing sample variances", 1979), which Pébay carries on to higher powers ("Formulas for robust, one-pass parallel
+computation of covariances and arbitrary-order statistical moments", SAND2008-6212, 2008).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every pass over a tensor's blocks gathers, whatever its type."""
+"""The passes by torch's own operations, which work without compiled kernels: what they gather whatever the type."""
 
 from __future__ import annotations
 
@@ -27,7 +27,15 @@ BARE = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
 
 class Pass:
-    """What both kinds of pass gather: extremes and their places, norms, non-finite weights, thumbnail."""
+    """What both kinds of pass gather: extremes and their places, norms, non-finite weights, thumbnail.
+
+    Parameters
+    ----------
+    blocks
+        Of the box that is to be measured.
+    plan
+        What all parts of the tensor agree on.
+    """
 
     def __init__(self, blocks: Blocks, plan: Plan) -> None:
         self.blocks = blocks

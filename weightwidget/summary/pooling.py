@@ -115,7 +115,7 @@ def compact(values: Array) -> Array:
         return values.astype(np.float32, copy=False)
     if values.min() >= _LEAST and values.max() <= _MOST:  # norms, as a rule
         return values.astype(np.float32)
-    with np.errstate(over="ignore", under="ignore"):
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # a signalling NaN is one, too
         single = values.astype(np.float32)
     tiny = np.abs(single) < _LEAST
     if ((np.isinf(single) & np.isfinite(values)) | (tiny & (single != values))).any():

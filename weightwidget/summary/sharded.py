@@ -29,6 +29,7 @@ TOGETHER = 32
 """Tensors whose parts are exchanged at a time."""
 
 THUMBNAIL = 64
+"""Largest side of the tensors' pictures, in cells."""
 
 
 @dataclass

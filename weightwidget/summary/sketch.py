@@ -26,6 +26,8 @@ BIN_WIDTH = 2.0**-7
 """Width of a bin relative to its distance from the shift."""
 
 _NARROW_LIMIT = 65536
+"""The same of types of 16 bits and fewer: all that there can be of one type."""
+
 ASCENDING = np.concatenate([np.arange(0xFFFF, 0x7FFF, -1), np.arange(0x8000)]).astype(np.uint16)
 """The bins by the value that they hold, from minus to plus infinity."""
 
@@ -117,7 +119,7 @@ class Distribution:
             at = np.nextafter(at, -np.inf)
         total = np.zeros(at.shape)
         for knots, totals in self._steps:
-            total += np.interp(at, knots, totals, left=0.0)
+            total += _interpolated(at, knots, totals)
         return total
 
     def quantile(self, q: npt.ArrayLike) -> Floats:
@@ -241,23 +243,6 @@ class Sketch:
         return cls((part,), float(values[0]), float(values[-1]))
 
     @classmethod
-    def of_bins(cls, table: Array, shift: float, scale: float, low: float, high: float) -> Sketch:
-        """Sketch of binned weights.
-
-        Parameters
-        ----------
-        table
-            Counts by code, shape (65536,).
-        shift, scale
-            Of the grid.
-        low, high
-            Smallest and largest weight.
-        """
-        ordered = table[ASCENDING]
-        present = np.flatnonzero(ordered)
-        return cls.of_codes(ASCENDING[present], ordered[present], shift, scale, low, high)
-
-    @classmethod
     def of_codes(cls, codes: Array, counts: Array, shift: float, scale: float, low: float, high: float) -> Sketch:
         """Sketch of binned weights, of the bins that occur.
 
@@ -267,8 +252,10 @@ class Sketch:
             uint16, ascending in value.
         counts
             How many weights there are in each.
-        shift, scale, low, high
-            See `of_bins`.
+        shift, scale
+            Of the grid.
+        low, high
+            Smallest and largest weight.
         """
         if len(codes) == 0:
             return cls()
@@ -413,6 +400,18 @@ def _merge_bins(parts: Sequence[Component]) -> Component:
     totals = np.add.reduceat(counts, starts)
     first = parts[0]
     return Component(False, first.shift, first.scale, False, ASCENDING[rank[starts]], _compact(totals))
+
+
+def _interpolated(at: Floats, knots: Floats, totals: Floats) -> Floats:
+    """Totals between knots, which may follow each other so closely that a slope is beyond float64; 0 before all."""
+    found = np.interp(at, knots, totals, left=0.0)
+    if np.isfinite(found).all():
+        return found
+    place = np.clip(np.searchsorted(knots, at, "right"), 1, len(knots) - 1)
+    begin, width = knots[place - 1], knots[place] - knots[place - 1]
+    share = np.clip(np.divide(at - begin, width, out=np.ones(at.shape), where=width > 0), 0.0, 1.0)
+    between = totals[place - 1] + share * (totals[place] - totals[place - 1])
+    return np.where(np.isfinite(found), found, between)
 
 
 def _compact(counts: Array) -> Array:

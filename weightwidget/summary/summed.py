@@ -1,4 +1,4 @@
-"""The pass over types of 32 and 64 bits."""
+"""The pass by torch's own operations over types of 32 and 64 bits, and the choice of the grid for sums and bins."""
 
 from __future__ import annotations
 

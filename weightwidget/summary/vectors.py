@@ -15,6 +15,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 LANES = 16
+"""Weights that are worked on at once."""
 
 RESULTS = ("s1", "s2", "s3", "s4", "l1", "zeros", "low", "high")
 """What a loop adds to. Loops over narrow types change the last two only: the rest follows from the counts."""
