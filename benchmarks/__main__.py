@@ -55,6 +55,9 @@ def run(part: str) -> str:
         os.killpg(process.pid, signal.SIGKILL)
         out, errors = process.communicate()
         failure = f"failed: it took longer than {LIMIT} seconds."
+    finally:
+        if process.poll() is None:  # an interrupt, which does not reach other sessions
+            os.killpg(process.pid, signal.SIGKILL)
     print(f"{time.monotonic() - start:.0f} s {failure}", file=sys.stderr)
     return f"**{failure}**\n\n```\n{errors[-2000:]}\n```" if failure else out.strip()
 
@@ -100,6 +103,7 @@ def main() -> None:
     unknown = [part for part in asked if part not in PARTS]
     if unknown:
         raise SystemExit(f"there is no benchmark {unknown[0]!r}: choose from {', '.join(PARTS)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # else what runs would go on alone
     given = facts()
     sections = {part: run(part) for part in asked or PARTS}
     missed = sum(text.count("| **missed** |") for text in sections.values())
@@ -109,9 +113,9 @@ def main() -> None:
     lines = [
         "# Results of the benchmarks",
         "",
-        "Written by `make bench`. Times are taken in turn in one run, and ratios are those of times of the same round:",
-        "median and range over the rounds. Targets are for a quiet machine with two cores; they are judged by the median,",
-        "and not at all where the times vary so much that other work must have been in the way.",
+        "Written by `make bench`. Times are taken in turn in one run, and ratios are those of times of the same",
+        "round: median and range over the rounds. Targets are for a quiet machine with two cores; they are judged by",
+        "the median, and not at all where the times vary so much that other work must have been in the way.",
         "",
         *(f"- {fact}" for fact in given),
         f"- Targets: {met} met, {missed} missed" + (f", {unjudged} not judged" if unjudged else ""),

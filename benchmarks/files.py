@@ -28,8 +28,18 @@ from safetensors.torch import load_file
 from benchmarks.models import Shapes, layer_shapes
 from benchmarks.scanning import KERNELS, THREADS, scan
 from benchmarks.side_by_side import (
-    ROUNDS, SMALL, Row, in_turn, ratio_row, ratios, resident, row_of, table, timed, torch_threads,
-)  # fmt: skip
+    ROUNDS,
+    SMALL,
+    Row,
+    in_turn,
+    ratio_row,
+    ratios,
+    resident,
+    row_of,
+    table,
+    timed,
+    torch_threads,
+)
 from weightwidget import WeightExplorer, open_weights
 from weightwidget.summary import fused
 
@@ -63,7 +73,7 @@ def write_model(folder: Path, layers: int) -> list[Path]:
     weights = (0.02 * torch.randn(max(size, 64000 * width + width))).to(torch.bfloat16)
     data = weights.view(torch.uint8).numpy().data
     shards = [{f"model.layers.{k}.{name}": shape for name, shape in shapes.items()} for k in range(layers)]
-    shards.append({name: (32000, width) for name in ("model.embed_tokens.weight", "lm_head.weight")})
+    shards.append(dict.fromkeys(("model.embed_tokens.weight", "lm_head.weight"), (32000, width)))
     shards[-1]["model.norm.weight"] = (width,)
     files = [folder / f"model-{k + 1:05}-of-{len(shards):05}.safetensors" for k in range(len(shards))]
     for path, shard in zip(files, shards, strict=True):
@@ -139,7 +149,8 @@ def warm(folder: Path, files: list[Path], of: str) -> list[Row]:
     inside.mkdir()
     for path in part:
         os.link(path, inside / path.name)
-    states = [load_file(path) for path in part]
+    # Copies, for what was loaded may still be pages of the files.
+    states = [{name: tensor.clone() for name, tensor in load_file(path).items()} for path in part]
     write_index(inside, {name: path.name for path, state in zip(part, states, strict=True) for name in state})
     state = {name: tensor for held in states for name, tensor in held.items()}
     del states
@@ -151,8 +162,8 @@ def warm(folder: Path, files: list[Path], of: str) -> list[Row]:
     times = in_turn(
         {"sum": lambda: [tensor.sum() for tensor in state.values()], "scan": partial(scan_folder, inside)}, 3
     )
-    return [*rows, ratio_row(of, "scan, warm cache, over `torch.sum` of the same in memory", times["scan"], times["sum"],
-                             "sum")]  # fmt: skip
+    what = "scan, warm cache, over `torch.sum` of the same in memory"
+    return [*rows, ratio_row(of, what, times["scan"], times["sum"], "sum")]
 
 
 def limited(folder: str) -> None:

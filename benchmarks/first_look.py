@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 
 import torch
-from safetensors.torch import load_file
 
-from benchmarks.models import experts, gpt2, minilm_path
+from benchmarks.models import experts, gpt2, minilm
 from benchmarks.scanning import KERNELS
 from benchmarks.side_by_side import ROUNDS, SMALL, Row, row_of, table
 from weightwidget import WeightExplorer, open_weights
@@ -50,10 +49,9 @@ def many() -> list[Row]:
 
 def overviews() -> list[Row]:
     """Megabytes that a view gets, before the scan and after."""
-    path = minilm_path()
     models = {"GPT-2 small": gpt2(), "20,000 tensors": experts(20_000)}
-    if path is not None:
-        models["all-MiniLM-L6-v2"] = load_file(path)
+    if (state := minilm()) is not None:
+        models["all-MiniLM-L6-v2"] = state
     rows = []
     for of, state in models.items():
         explorer = WeightExplorer(state, patience=0)

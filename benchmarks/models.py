@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 
 from benchmarks.side_by_side import SMALL
 
@@ -69,3 +70,10 @@ def minilm_path() -> Path | None:
     except ImportError:
         return None
     return Path(get_model_path()) / "model.safetensors"
+
+
+def minilm() -> State | None:
+    """Its weights, in memory; None likewise."""
+    path = minilm_path()
+    # Copies, for what was loaded may still be pages of the file.
+    return None if path is None else {name: tensor.clone() for name, tensor in load_file(path).items()}

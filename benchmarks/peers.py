@@ -16,10 +16,9 @@ import matplotlib as mpl
 import numpy as np
 import torch
 import treescope
-from safetensors.torch import load_file
 from torch.utils.tensorboard import SummaryWriter
 
-from benchmarks.models import State, gpt2, minilm_path
+from benchmarks.models import State, gpt2, minilm
 from benchmarks.scanning import KERNELS, THREADS, scan
 from benchmarks.side_by_side import Row, in_turn, ratio_row, table
 from weightwidget import open_weights
@@ -101,9 +100,9 @@ def measure() -> list[Row]:
     for run, _ in PEERS.values():
         run(small)
     rows = compare("GPT-2 small, float32", gpt2())
-    if (path := minilm_path()) is not None:
+    if (state := minilm()) is not None:
         # Position ids are integers, of which most tools make nothing.
-        rows += compare("all-MiniLM-L6-v2", {k: t for k, t in load_file(path).items() if t.is_floating_point()})
+        rows += compare("all-MiniLM-L6-v2", {k: t for k, t in state.items() if t.is_floating_point()})
     return rows
 
 

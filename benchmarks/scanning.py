@@ -12,9 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import torch
-from safetensors.torch import load_file
 
-from benchmarks.models import State, billion, gpt2, minilm_path
+from benchmarks.models import State, billion, gpt2, minilm
 from benchmarks.side_by_side import ROUNDS, SMALL, Row, ratios, table, torch_threads, without_numba
 from weightwidget import open_weights
 from weightwidget.sources.base import WeightSource
@@ -88,8 +87,8 @@ def lists() -> Iterator[tuple[str, Callable[[], State], float, int]]:
     yield "GPT-2 small, float32", gpt2, 4, 15
     yield "GPT-2 small, bfloat16", partial(gpt2, torch.bfloat16), 4, 7
     yield "150 tensors, 10⁹ bfloat16" + (" / 10" if SMALL else ""), billion, 4, 7
-    if (path := minilm_path()) is not None:
-        yield "all-MiniLM-L6-v2", partial(load_file, path), 4, 15
+    if (state := minilm()) is not None:
+        yield "all-MiniLM-L6-v2", lambda: state, 4, 15
 
 
 def models() -> list[Row]:
