@@ -44,13 +44,15 @@ def kernel(source: WeightSource, pool: ThreadPoolExecutor) -> None:
     (ref,) = source.tensors.values()
     work = Work(ref, thumbnail=0)
 
-    def measure(box: object) -> object:
-        with one_thread():
-            return work.measure(box, lambda: False, lambda _: None)  # type: ignore[arg-type]
-
-    for part in pool.map(measure, work.boxes):
-        work.take(part)  # type: ignore[arg-type]
+    for part in pool.map(lambda box: work.measure(box, lambda: False, lambda _: None), work.boxes):
+        work.take(part)
     assert work.record is not None, "measured in one round"
+
+
+def alone() -> None:
+    """Keep torch from starting threads for the calling thread, for good."""
+    with one_thread(restore=False):
+        pass
 
 
 def sum_all(state: State) -> None:
@@ -76,7 +78,7 @@ def matrices() -> list[Row]:
     for dtype, limit, plain in ((torch.float32, 2.5, 15), (torch.bfloat16, 4, 7)):
         state = {"w": (0.02 * torch.randn(4096, 11008)).to(dtype)}
         most = {KERNEL: f"≤ {limit}", KERNEL + PLAIN: f"≤ {plain}"}
-        with ThreadPoolExecutor(THREADS) as pool:
+        with ThreadPoolExecutor(THREADS, initializer=alone) as pool:
             works: dict[str, Callable[[], object]] = {KERNEL: partial(kernel, open_weights(state), pool)}
             rows += by_engine(f"4096 × 11008 {str(dtype)[6:]}", works, state, most)
     return rows
