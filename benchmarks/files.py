@@ -30,6 +30,7 @@ from benchmarks.scanning import KERNELS, THREADS, scan
 from benchmarks.side_by_side import (
     ROUNDS,
     SMALL,
+    SUM,
     Row,
     in_turn,
     ratio_row,
@@ -159,11 +160,9 @@ def warm(folder: Path, files: list[Path], of: str) -> list[Row]:
     of += f", {size / 1e9:.1f} GB of it"
     works: dict[str, Callable[[], object]] = {"scan, warm cache, over scan from memory": partial(scan_folder, inside)}
     rows = ratios(of, works, partial(scan, source), rounds=min(ROUNDS, 5), by="from memory")
-    times = in_turn(
-        {"sum": lambda: [tensor.sum() for tensor in state.values()], "scan": partial(scan_folder, inside)}, 3
-    )
+    times = in_turn({SUM: lambda: [tensor.sum() for tensor in state.values()], "scan": partial(scan_folder, inside)}, 3)
     what = "scan, warm cache, over `torch.sum` of the same in memory"
-    return [*rows, ratio_row(of, what, times["scan"], times["sum"], "sum")]
+    return [*rows, ratio_row(of, what, times["scan"], times[SUM], SUM)]
 
 
 def limited(folder: str) -> None:

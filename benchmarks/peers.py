@@ -20,7 +20,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from benchmarks.models import State, gpt2, minilm
 from benchmarks.scanning import KERNELS, THREADS, scan
-from benchmarks.side_by_side import Row, in_turn, ratio_row, table
+from benchmarks.side_by_side import ROUNDS, Row, in_turn, ratio_row, table
 from weightwidget import open_weights
 from weightwidget.summary import fused
 
@@ -88,7 +88,7 @@ def compare(of: str, state: State) -> list[Row]:
     source = open_weights(state)
     scan(source)
     works = {OURS: partial(scan, source), **{name: partial(run, state) for name, (run, _) in PEERS.items()}}
-    times = in_turn(works)
+    times = in_turn(works, min(ROUNDS, 5))
     return [ratio_row(of, name, times[name], times[OURS], OURS, target=target) for name, (_, target) in PEERS.items()]
 
 

@@ -7,7 +7,7 @@ boxes measured by as many threads, without a thumbnail; the other rows are whole
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -62,11 +62,18 @@ def sum_all(state: State) -> None:
 
 
 def by_engine(
-    of: str, works: dict[str, Callable[[], object]], state: State, most: dict[str, str], rounds: int = ROUNDS
+    of: str, works: Mapping[str, Callable[[], object]], state: State, most: dict[str, str], rounds: int = ROUNDS
 ) -> list[Row]:
-    """Ratios with the compiled kernels, then by torch alone."""
+    """Ratios with the compiled kernels, then by torch alone.
+
+    Torch takes longer to sum bfloat16 than as many bytes of float32: these have rows of ratios to both.
+    """
     total = partial(sum_all, state)
     rows = ratios(of, works, total, most, rounds)
+    if all(tensor.dtype == torch.bfloat16 for tensor in state.values()):
+        as_float32 = {name: tensor.view(torch.float32) for name, tensor in state.items()}
+        beside = {f"{name}, over the bytes summed as float32": work for name, work in works.items()}
+        rows += ratios(of, beside, partial(sum_all, as_float32), rounds=rounds)
     with without_numba():
         plain = {name + PLAIN: work for name, work in works.items()}
         return rows + ratios(of, plain, total, most, min(rounds, 5))

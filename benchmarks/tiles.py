@@ -9,14 +9,15 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
 import torch
 from safetensors.torch import save_file
 
-from benchmarks.side_by_side import Row, ratios, table, torch_threads, without_numba
+from benchmarks.side_by_side import ROUNDS, Row, ratios, table, torch_threads, without_numba
 from weightwidget import open_weights
 from weightwidget.detail import reduction
 from weightwidget.detail.histogram import KERNELS, count, histogram
@@ -51,16 +52,19 @@ def engines() -> list[str]:
 
 
 def measured(
-    of: str, works: dict[str, Callable[[], object]], total: Callable[[], object], targets: dict[str, str] | None = None
+    of: str,
+    works: Mapping[str, Callable[[], object]],
+    total: Callable[[], object],
+    targets: Mapping[str, str] | None = None,
 ) -> list[Row]:
     """Ratios with the compiled kernels, which may have targets, and without."""
-    rows = []
+    rows, rounds = [], min(ROUNDS, 5)
     for engine in engines():
         if engine == "numba":
-            rows += ratios(of, works, total, targets)
+            rows += ratios(of, works, total, targets, rounds)
         else:
             with without_numba():
-                rows += ratios(of, {f"{name}, torch only": work for name, work in works.items()}, total)
+                rows += ratios(of, {f"{name}, torch only": work for name, work in works.items()}, total, None, rounds)
     return rows
 
 
@@ -90,27 +94,22 @@ def tiles() -> list[Row]:
             kept = Pyramid()
             works: dict[str, Callable[[], object]] = {}
             for aggregate in get_args(Aggregate):
-                works[f"overview {aggregate}"] = lambda ref=ref, aggregate=aggregate: tile(
-                    ref, None, None, OVERVIEW, aggregate
-                )
+                works[f"overview {aggregate}"] = partial(tile, ref, None, None, OVERVIEW, aggregate)
             for aggregate in get_args(Aggregate):
-                works[f"window {aggregate}"] = lambda ref=ref, aggregate=aggregate: tile(
-                    ref, None, None, WINDOW, aggregate
-                )
-            works["overview kept"] = lambda ref=ref, kept=kept: tile(ref, None, None, OVERVIEW, "std", pyramid=kept)
-            works[THREE] = lambda ref=ref: three(ref, Pyramid())
-            works["overview with shares"] = lambda ref=ref, kept=kept: tile(
-                ref, None, None, OVERVIEW, value_range=(1, 2), pyramid=kept
-            )
-            works["profile"] = lambda ref=ref: profile(ref, None, None)
+                works[f"window {aggregate}"] = partial(tile, ref, None, None, WINDOW, aggregate)
+            works["overview kept"] = partial(tile, ref, None, None, OVERVIEW, "std", pyramid=kept)
+            works[THREE] = partial(three, ref)
+            works["overview with shares"] = partial(tile, ref, None, None, OVERVIEW, value_range=(1, 2), pyramid=kept)
+            works["profile"] = partial(profile, ref, None, None)
             rows += measured(f"{dtype}, from {place}", works, summed.sum, {THREE: "≤ 1.8"})
     return rows
 
 
-def three(ref: TensorRef, kept: Pyramid) -> None:
+def three(ref: TensorRef) -> None:
     """Mean, smallest and largest of the whole matrix, reading it once where that can be."""
+    kept = Pyramid()
     for aggregate in ("mean", "min", "max"):
-        tile(ref, None, None, OVERVIEW, aggregate, pyramid=kept)  # type: ignore[arg-type]
+        tile(ref, None, None, OVERVIEW, aggregate, pyramid=kept)
 
 
 def minilm() -> list[Row]:
@@ -136,13 +135,13 @@ def counts() -> list[Row]:
         ref = open_weights({"w": weights}).tensors["w"]
         row = Region(ref, None, None, (17, 18), (0, WIDTH))
         column = Region(ref, None, None, (0, HEIGHT), (17, 18))
-        works = {
-            "histogram": lambda ref=ref: histogram(ref, 200, "value", (-3, 3)),
-            "histogram zoomed in": lambda ref=ref: histogram(ref, 200, "value", (0.5, 0.6)),
-            "histogram log |w|": lambda ref=ref: histogram(ref, 200, "magnitude", (-3, 0.7)),
-            "count": lambda ref=ref: count(ref, (0.5, 1)),
-            "histogram of a row": lambda row=row: histogram(row, 200, "value", (-3, 3)),
-            "histogram of a column": lambda column=column: histogram(column, 200, "value", (-3, 3)),
+        works: dict[str, Callable[[], object]] = {
+            "histogram": partial(histogram, ref, 200, "value", (-3, 3)),
+            "histogram zoomed in": partial(histogram, ref, 200, "value", (0.5, 0.6)),
+            "histogram log |w|": partial(histogram, ref, 200, "magnitude", (-3, 0.7)),
+            "count": partial(count, ref, (0.5, 1)),
+            "histogram of a row": partial(histogram, row, 200, "value", (-3, 3)),
+            "histogram of a column": partial(histogram, column, 200, "value", (-3, 3)),
         }
         rows += measured(dtype, works, summed.sum)
     return rows
