@@ -22,7 +22,7 @@ LABEXTENSIONS := $(VENV)/share/jupyter/labextensions
 COPY_EXTENSION = mkdir -p $(LABEXTENSIONS) && rm -rf $(LABEXTENSIONS)/weightwidget && \
 	cp -R weightwidget/labextension $(LABEXTENSIONS)/weightwidget
 
-.PHONY: demo test install lint build clean format
+.PHONY: demo test bench install lint build clean format
 
 demo: $(VENV)/.demo $(STATIC)  ## open JupyterLab on the quickstart
 	$(BIN)/jupyter lab $(LAB_FLAGS) --LabApp.default_url=/lab/tree/$(NOTEBOOK)
@@ -32,6 +32,10 @@ test: $(VENV)/.test js/node_modules/.installed $(STATIC)  ## all tests, browser 
 	cd js && npm run --silent test
 	$(BIN)/python -m pytest -m "not browser and not lab" -n $(WORKERS) --dist loadfile
 	$(BIN)/python -m pytest -m "browser or lab"
+
+bench: $(VENV)/.bench $(STATIC)  ## what things cost, into benchmarks/RESULTS.md; best on a quiet machine
+	$(BIN)/python tests/browser/chromium.py
+	$(BIN)/python -m benchmarks
 
 install: $(VENV)/.demo $(STATIC)  ## the package and what the notebooks use, into .venv
 
@@ -69,6 +73,11 @@ $(VENV)/.test: $(TOOLS) $(PINS)
 	$(PIP) install -c constraints.txt -e '.[test]'
 	$(COPY_EXTENSION)
 	touch $@ $(VENV)/.demo
+
+$(VENV)/.bench: $(TOOLS) $(PINS)
+	$(PIP) install -c constraints.txt -e '.[bench]'
+	$(COPY_EXTENSION)
+	touch $@ $(VENV)/.test $(VENV)/.demo
 
 $(VENV)/.dev: $(TOOLS) $(PINS)
 	$(PIP) install -c constraints.txt -e '.[dev]'

@@ -1,24 +1,23 @@
-"""What tiles and exact histograms cost, beside one-thread sums of the same memory: ``python benchmarks/tiles.py``.
+"""What tiles and exact histograms cost, beside one-thread sums of the same memory: ``python -m benchmarks.tiles``.
 
-Ratios are those of times taken in turn in one run: median (smallest … largest) over the rounds. A sum merely reads the
-memory, so a ratio of 1 would be as fast as memory allows. Parts: ``python benchmarks/tiles.py [tiles|minilm|counts]``.
+A sum merely reads the memory, so a ratio of 1 would be as fast as memory allows. Parts:
+``python -m benchmarks.tiles [tiles|minilm|counts]``.
 """
 
 from __future__ import annotations
 
-import os
-import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import torch
 from safetensors.torch import save_file
 
+from benchmarks.side_by_side import ROUNDS, Row, ratios, table, torch_threads, without_numba
 from weightwidget import open_weights
 from weightwidget.detail import reduction
 from weightwidget.detail.histogram import KERNELS, count, histogram
@@ -29,8 +28,6 @@ from weightwidget.detail.tiles import profile, tile
 from weightwidget.sources.base import TensorRef
 from weightwidget.summary.compiling import compiled, want
 
-ROUNDS = 7
-
 HEIGHT, WIDTH = 4096, 11008
 
 OVERVIEW = (4, 6, 0, 0)
@@ -39,53 +36,8 @@ OVERVIEW = (4, 6, 0, 0)
 WINDOW = (1, 1, 2, 3)
 """512 x 512 elements as 256 x 256 pixels."""
 
-Row = dict[str, Any]
-
-
-def timed(work: Callable[[], object]) -> float:
-    """Seconds of one run."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def ratios(works: dict[str, Callable[[], object]], total: Callable[[], object], rounds: int = ROUNDS) -> list[Row]:
-    """Time all in turn, after one run of each to warm up, and divide by the sum of the same round."""
-    times: dict[str, list[float]] = {name: [] for name in works}
-    sums: list[float] = []
-    for work in (*works.values(), total):
-        work()
-    for _ in range(rounds):
-        sums.append(timed(total))
-        for name, work in works.items():
-            times[name].append(timed(work))
-    rows = []
-    for name, taken in times.items():
-        over = sorted(seconds / of for seconds, of in zip(taken, sums, strict=True))
-        middle, milliseconds = statistics.median(over), 1000 * statistics.median(taken)
-        rows.append({"what": name, "ratio": middle, "least": over[0], "most": over[-1], "ms": milliseconds})
-    return rows
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch work in one thread, as sums are to."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def without_numba() -> Iterator[None]:
-    """Let torch and NumPy do all."""
-    os.environ["WEIGHTWIDGET_NO_NUMBA"] = "1"
-    try:
-        yield
-    finally:
-        del os.environ["WEIGHTWIDGET_NO_NUMBA"]
+THREE = "overview: mean, min and max"
+"""What is read once for three pictures."""
 
 
 def engines() -> list[str]:
@@ -99,15 +51,20 @@ def engines() -> list[str]:
     return ["plain"]
 
 
-def measured(works: dict[str, Callable[[], object]], total: Callable[[], object]) -> list[Row]:
-    """Ratios with the compiled kernels and without."""
-    rows = []
+def measured(
+    of: str,
+    works: Mapping[str, Callable[[], object]],
+    total: Callable[[], object],
+    targets: Mapping[str, str] | None = None,
+) -> list[Row]:
+    """Ratios with the compiled kernels, which may have targets, and without."""
+    rows, rounds = [], min(ROUNDS, 5)
     for engine in engines():
         if engine == "numba":
-            rows += [{"by": engine, **row} for row in ratios(works, total)]
+            rows += ratios(of, works, total, targets, rounds)
         else:
             with without_numba():
-                rows += [{"by": engine, **row} for row in ratios(works, total)]
+                rows += ratios(of, {f"{name}, torch only": work for name, work in works.items()}, total, None, rounds)
     return rows
 
 
@@ -137,27 +94,22 @@ def tiles() -> list[Row]:
             kept = Pyramid()
             works: dict[str, Callable[[], object]] = {}
             for aggregate in get_args(Aggregate):
-                works[f"overview {aggregate}"] = lambda ref=ref, aggregate=aggregate: tile(
-                    ref, None, None, OVERVIEW, aggregate
-                )
+                works[f"overview {aggregate}"] = partial(tile, ref, None, None, OVERVIEW, aggregate)
             for aggregate in get_args(Aggregate):
-                works[f"window {aggregate}"] = lambda ref=ref, aggregate=aggregate: tile(
-                    ref, None, None, WINDOW, aggregate
-                )
-            works["overview kept"] = lambda ref=ref, kept=kept: tile(ref, None, None, OVERVIEW, "std", pyramid=kept)
-            works["overview all three, kept"] = lambda ref=ref: three(ref, Pyramid())
-            works["overview with shares"] = lambda ref=ref, kept=kept: tile(
-                ref, None, None, OVERVIEW, value_range=(1, 2), pyramid=kept
-            )
-            works["profile"] = lambda ref=ref: profile(ref, None, None)
-            rows += [{"of": f"{dtype} {place}", **row} for row in measured(works, summed.sum)]
+                works[f"window {aggregate}"] = partial(tile, ref, None, None, WINDOW, aggregate)
+            works["overview kept"] = partial(tile, ref, None, None, OVERVIEW, "std", pyramid=kept)
+            works[THREE] = partial(three, ref)
+            works["overview with shares"] = partial(tile, ref, None, None, OVERVIEW, value_range=(1, 2), pyramid=kept)
+            works["profile"] = partial(profile, ref, None, None)
+            rows += measured(f"{dtype}, from {place}", works, summed.sum, {THREE: "≤ 1.8"})
     return rows
 
 
-def three(ref: TensorRef, kept: Pyramid) -> None:
+def three(ref: TensorRef) -> None:
     """Mean, smallest and largest of the whole matrix, reading it once where that can be."""
+    kept = Pyramid()
     for aggregate in ("mean", "min", "max"):
-        tile(ref, None, None, OVERVIEW, aggregate, pyramid=kept)  # type: ignore[arg-type]
+        tile(ref, None, None, OVERVIEW, aggregate, pyramid=kept)
 
 
 def minilm() -> list[Row]:
@@ -173,7 +125,7 @@ def minilm() -> list[Row]:
                 for col in range(-(-ref.shape[1] // 512)):
                     tile(ref, None, None, (1, 1, row, col))
 
-    return [{"of": "MiniLM", **row} for row in measured({"all tensors at 1, 1": all_tiles}, memory.sum)]
+    return measured("MiniLM's shapes", {"all tensors at 1, 1": all_tiles}, memory.sum)
 
 
 def counts() -> list[Row]:
@@ -183,15 +135,15 @@ def counts() -> list[Row]:
         ref = open_weights({"w": weights}).tensors["w"]
         row = Region(ref, None, None, (17, 18), (0, WIDTH))
         column = Region(ref, None, None, (0, HEIGHT), (17, 18))
-        works = {
-            "histogram": lambda ref=ref: histogram(ref, 200, "value", (-3, 3)),
-            "histogram zoomed in": lambda ref=ref: histogram(ref, 200, "value", (0.5, 0.6)),
-            "histogram log |w|": lambda ref=ref: histogram(ref, 200, "magnitude", (-3, 0.7)),
-            "count": lambda ref=ref: count(ref, (0.5, 1)),
-            "histogram of a row": lambda row=row: histogram(row, 200, "value", (-3, 3)),
-            "histogram of a column": lambda column=column: histogram(column, 200, "value", (-3, 3)),
+        works: dict[str, Callable[[], object]] = {
+            "histogram": partial(histogram, ref, 200, "value", (-3, 3)),
+            "histogram zoomed in": partial(histogram, ref, 200, "value", (0.5, 0.6)),
+            "histogram log |w|": partial(histogram, ref, 200, "magnitude", (-3, 0.7)),
+            "count": partial(count, ref, (0.5, 1)),
+            "histogram of a row": partial(histogram, row, 200, "value", (-3, 3)),
+            "histogram of a column": partial(histogram, column, 200, "value", (-3, 3)),
         }
-        rows += [{"of": dtype, **row} for row in measured(works, summed.sum)]
+        rows += measured(dtype, works, summed.sum)
     return rows
 
 
@@ -199,19 +151,15 @@ PARTS: dict[str, Callable[[], list[Row]]] = {"tiles": tiles, "minilm": minilm, "
 
 
 def measure(*parts: str) -> list[Row]:
-    """Rows with keys of, by, what, ratio, least, most (over a one-thread sum of as many float32) and ms."""
-    with one_thread():
+    """Ratios over a one-thread sum of as many float32."""
+    with torch_threads(1):
         return [row for part in parts or PARTS for row in PARTS[part]()]
 
 
 def main() -> None:
     """Print all rows."""
-    print(f"{os.cpu_count()} cores, torch {torch.__version__}; times over a one-thread sum of as many float32")
-    for row in measure(*sys.argv[1:]):
-        print(
-            f"{row['of']:16s} {row['by']:6s} {row['what']:26s}"
-            f"{row['ratio']:8.2f} ({row['least']:.2f} … {row['most']:.2f})  {row['ms']:8.2f} ms"
-        )
+    print(f"A matrix of {HEIGHT} × {WIDTH}; times over a one-thread `torch.sum` of as many float32.\n")
+    print(table(measure(*sys.argv[1:])))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What watching costs a training: ``python benchmarks/watching.py [every [layers]]``.
+"""What watching costs a training: ``python -m benchmarks.watching [every [layers]]``.
 
 A stack of linear layers in the shapes of all-MiniLM-L6-v2 is trained on the CPU, in turns with and without a watch, so
 that whatever else the machine does meets both. Printed are the median times of a step, of a refresh, and the share of
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from benchmarks.side_by_side import Row, row_of, table
 from weightwidget import WeightExplorer
 
 ROUNDS = 3
@@ -46,7 +47,7 @@ def make_model(layers: int = 6, width: int = 384, inner: int = 1536, words: int 
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds: of a step without and with a watch (refreshes included), of a refresh; and the share that it took."""
+    """Seconds of a step without and with a watch (refreshes included), of a refresh; the share that it took; ratios."""
 
     plain: float
     watched: float
@@ -54,14 +55,10 @@ class Measured:
     share: float
     every: int
     refreshes: int
-
-    @property
-    def ratio(self) -> float:
-        """Time with a watch over time without."""
-        return self.watched / self.plain
+    ratios: list[float]
 
 
-def measure(model: nn.Module, tokens: torch.Tensor, every: int = 100, rounds: int = ROUNDS) -> Measured:
+def train(model: nn.Module, tokens: torch.Tensor, every: int = 100, rounds: int = ROUNDS) -> Measured:
     """Train in turns with and without a watch.
 
     Parameters
@@ -106,19 +103,28 @@ def measure(model: nn.Module, tokens: torch.Tensor, every: int = 100, rounds: in
         seconds / (seconds + training),
         now,
         refreshes,
+        [one / other for one, other in zip(watched, plain, strict=True)],
     )
+
+
+def measure(every: int = 20, layers: int = 6) -> list[Row]:
+    """Rows of what watching costs."""
+    torch.manual_seed(0)
+    model, tokens = make_model(layers=layers), torch.randint(30522, (8, 32))
+    found = train(model, tokens, every)
+    of = f"{layers} layers in the shapes of all-MiniLM-L6-v2, watched every {every} steps"
+    note = f"{1000 * found.plain:.1f} ms without, {1000 * found.watched:.1f} ms with a watch"
+    return [
+        row_of(of, "step with a watch over step without", found.ratios, note=note),
+        row_of(of, "refresh", [1000 * found.refresh], "ms", note=f"mean of {found.refreshes}"),
+        row_of(of, "share of the training's time", [100 * found.share], "%",
+               note=f"the watch would go on with every {found.every} steps"),
+    ]  # fmt: skip
 
 
 def main() -> None:
     """Print what watching costs."""
-    every = int(sys.argv[1]) if len(sys.argv) > 1 else 20
-    layers = int(sys.argv[2]) if len(sys.argv) > 2 else 6
-    torch.manual_seed(0)
-    model, tokens = make_model(layers=layers), torch.randint(30522, (8, 32))
-    found = measure(model, tokens, every)
-    print(f"step {1000 * found.plain:.1f} ms, watched every {every} steps {1000 * found.watched:.1f} ms", end="")
-    print(f" (x {found.ratio:.3f}); {found.refreshes} refreshes of {1000 * found.refresh:.0f} ms each", end="")
-    print(f", {found.share:.1%} of the time; the watch would go on with every {found.every}")
+    print(table(measure(*map(int, sys.argv[1:3]))))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
+import struct
 import subprocess
 import sys
 import textwrap
@@ -338,3 +340,59 @@ def test_memory_beside_the_tensor(dtype: str, kernel: str) -> None:
     )
     assert answer.returncode == 0, answer.stderr
     assert float(answer.stdout) < 18, "16 MB, and 1 MB a thread"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold a process to this limit")
+@pytest.mark.parametrize(("dtype", "kernel"), [("float32", "compiled"), ("bfloat16", "torch")])
+def test_a_file_larger_than_the_memory_allowed(tmp_path: Path, dtype: str, kernel: str) -> None:
+    """A limit of the process's own memory below the size of the file; its last weight, 1, shows that all was read."""
+    size = 4 if dtype == "float32" else 2
+    rows, columns = 600_000_000 // size // 3000, 3000
+    header = {"w": {"dtype": "F32" if size == 4 else "BF16", "shape": [rows, columns]}}
+    header["w"]["data_offsets"] = [0, rows * columns * size]
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    path = tmp_path / "model.safetensors"
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.truncate(8 + len(text) + rows * columns * size)  # zeros that take no room on the disk
+        file.seek(-2, os.SEEK_END)
+        file.write(b"\x80\x3f")  # the upper half of 1.0
+    program = f"""
+        import resource, torch
+        from tests.summary.stub import source_of
+        from weightwidget import open_weights
+        from weightwidget.summary import fused
+        from weightwidget.summary.scan import Scan
+
+        def own():
+            with open("/proc/self/status") as status:
+                return next(int(line.split()[1]) for line in status if line.startswith("VmData")) * 1024
+
+        if {kernel == "compiled"}:
+            assert fused.KERNELS.load(["counts", "{dtype}"])
+        Scan(source_of(a=torch.randn(300, 300).to(torch.{dtype})), workers=2).start().wait()
+        limit = own() + 200_000_000
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        try:
+            torch.ones({rows}, {columns}, dtype=torch.{dtype})
+        except RuntimeError:
+            pass
+        else:
+            raise SystemExit("the limit does not hold")
+        scan = Scan(open_weights({str(path)!r}), workers=2).start()
+        scan.wait()
+        found = scan.results["w"]
+        assert not found.error, found.error
+        assert (found.count, found.zeros, found.max) == ({rows * columns}, {rows * columns - 1}, 1.0)
+        assert found.argmax == ({rows - 1}, {columns - 1})
+    """
+    answer = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | ({} if kernel == "compiled" else {SWITCH: "1"}),
+        cwd=Path(__file__).parents[2],
+    )
+    assert answer.returncode == 0, answer.stderr
