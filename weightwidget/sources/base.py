@@ -130,6 +130,8 @@ class TensorRef:
     @property
     def stream(self) -> StreamReader | None:
         """Reads the elements one after the other from their file; None if they do not lie so, or in no file."""
+        if self.device != "file":
+            return None
         reader: object = self.reader
         return reader if isinstance(reader, StreamReader) and reader.stride is None else None
 

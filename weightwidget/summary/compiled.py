@@ -15,7 +15,7 @@ from numba.extending import overload
 
 from weightwidget.summary.vectors import LANES, RESULTS, cell_ends, four_rows, one_row
 
-TILE_ROWS, TILE_COLUMNS = 16, 1024
+TILE_ROWS, TILE_COLUMNS = 32, 1024
 
 SPAN = 8192
 """Columns of which smallest and largest are kept until a row of the thumbnail's cells is complete."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import nullcontext
 
@@ -94,6 +95,9 @@ def summarize_tensor(
     return work.record
 
 
+_in_turn = threading.Lock()
+"""Held for short work that is all Python: threads that fight for Python's own lock take three times as long."""
+
 DEVICE_PIECE = 1 << 32
 """Bytes of a box on an accelerator, which needs no second thread."""
 
@@ -133,9 +137,12 @@ class Work:
         if reason:
             self.record = unreadable(ref, kind, reason)
         elif small and self._whole is not None:
-            self.record = record_of(self.ref, kind, measure_small(self._whole, thumbnail))
+            values = self._whole if _in_memory(ref) else self._whole.clone()  # read before others are held up
+            with _in_turn:
+                self.record = record_of(self.ref, kind, measure_small(values, thumbnail))
         else:
-            self._rounds = Rounds(plan_of(ref, thumbnail, self._whole))
+            with _in_turn if _in_memory(ref) else nullcontext():
+                self._rounds = Rounds(plan_of(ref, thumbnail, self._whole))
             on_device = self._whole is not None and self._whole.device.type != "cpu"
             size = DEVICE_PIECE if on_device else piece or PIECE
             self.boxes = list(cut(ref.shape, size // torch_dtype(ref.dtype).itemsize))
@@ -158,15 +165,16 @@ class Work:
         list of Box
             What is to be measured once more; as a rule nothing.
         """
-        if not self._gathering.add(part):
+        with _in_turn:
+            if not self._gathering.add(part):
+                return []
+            found = self._rounds.judge(self._gathering.whole)
+            if found is None:
+                self._gathering = Gathering(self.plan, self.boxes)
+                return self.boxes
+            self.record = record_of(self.ref, self._kind, found)
+            self._whole = None
             return []
-        found = self._rounds.judge(self._gathering.whole)
-        if found is None:
-            self._gathering = Gathering(self.plan, self.boxes)
-            return self.boxes
-        self.record = record_of(self.ref, self._kind, found)
-        self._whole = None
-        return []
 
 
 def record_of(ref: TensorRef, kind: str, found: Measured) -> TensorSummary:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -89,6 +89,11 @@ class Plan:
     def counted(self) -> bool:
         """Whether all distinct values are counted: the type has 16 bits or fewer."""
         return torch_dtype(self.dtype).itemsize <= 2
+
+    @property
+    def single(self) -> bool:
+        """Whether float32 holds every value of the type."""
+        return self.counted or self.dtype == "float32"
 
     @property
     def norms(self) -> bool:
@@ -347,7 +352,8 @@ def finish(plan: Plan, part: Part, sketch: Sketch | None = None) -> Measured:
         rows, columns = (compact(np.sqrt(s) / plan.grid.scale) for s in (part.row_squares, part.column_squares))
     picture = None
     if part.lows.size:
-        picture = compact(np.where(-part.lows > part.highs, part.lows, part.highs))
+        picture = np.where(-part.lows > part.highs, part.lows, part.highs)
+        picture = picture.astype(np.float32) if plan.single else compact(picture)
     return Measured(
         part.nan,
         part.posinf,
@@ -365,6 +371,7 @@ def finish(plan: Plan, part: Part, sketch: Sketch | None = None) -> Measured:
     )
 
 
+@lru_cache(256)
 def cells_of(plan: Plan) -> tuple[Counts, Counts]:
     """Where the rows and the columns of the thumbnail's cells start, and the end of the last."""
     rows, columns = matrix_shape(plan.shape)

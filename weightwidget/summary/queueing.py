@@ -82,6 +82,7 @@ class Queue:
         self._open: dict[str, Task] = {}
         self._changed = threading.Condition()
         self._closed = False
+        self._in_files = any(ref.device == "file" for ref in refs.values())
 
     def prioritise(self, paths: Iterable[str]) -> None:
         """See `weightwidget.summary.scan.Scan.prioritise`."""
@@ -149,6 +150,8 @@ class Queue:
 
     def expect(self) -> None:
         """Tell the system what will be read after what is under way."""
+        if not self._in_files:
+            return
         with self._changed:
             if self._boxes:
                 task, box = self._boxes[0]

@@ -15,6 +15,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 LANES = 16
+
+FETCHED = 2
+"""How many rounds of rows ahead memory is fetched."""
 """Weights that are worked on at once."""
 
 RESULTS = ("s1", "s2", "s3", "s4", "l1", "zeros", "low", "high")
@@ -162,9 +165,11 @@ def _row_loop(rows: int) -> Any:
             loop.carry("high", vector, float("-inf"))
             columns = _Columns(loop, squares.data, low.data, high.data, element)
             offset = b.mul(loop.number, _LONG(LANES * size))
+            ahead = b.mul(stride, _LONG(FETCHED * rows))
             for row in range(rows):
                 address = b.add(b.add(start, b.mul(stride, _LONG(row))), offset)
                 raw = _load(b, address, halves, vector, size)
+                _fetch(b, b.add(address, ahead))
                 x = raw if double else b.fpext(raw, _DOUBLES)
                 d, y = (b.fmul(b.fsub(x, shifts), scales), b.fmul(x, scales)) if moved else (x, x)
                 y2 = b.fmul(y, y)
@@ -211,6 +216,13 @@ def _row_loop(rows: int) -> Any:
         return types.void(*arguments), generate
 
     return type_rows
+
+
+def _fetch(b: Any, address: Any) -> None:
+    """Have memory brought near that is wanted soon; that there is any is not required."""
+    kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer(), _INT, _INT, _INT])
+    prefetch = cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0i8")
+    b.call(prefetch, [_at(b, address, ir.IntType(8)), _INT(0), _INT(3), _INT(1)])
 
 
 def _load(b: Any, address: Any, halves: bool, vector: Any, size: int) -> Any:
