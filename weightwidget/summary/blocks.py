@@ -14,7 +14,7 @@ import torch
 from weightwidget.sources.base import Index, StreamReader, TensorRef, torch_dtype
 from weightwidget.summary.parts import Box, matrix_shape
 
-BLOCK = 1 << 16
+BLOCK = 1 << 17
 """Elements of a block on the CPU: what is computed of it stays near the core, and calls are few."""
 
 SMALL_BLOCK = 32704
