@@ -292,9 +292,9 @@ def add_patterns(
                 cell_rows, cell_columns, lows, highs, totals, counts, scratch)  # fmt: skip
 
 
-@njit(**_EXACT)  # type: ignore[untyped-decorator]
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def take_counts(tables: Any, order: Any, codes: Any, counts: Any) -> Any:
-    """Move the counts that are not zero out of the tables.
+    """Move the counts that are not zero out of the tables. So short that Python's lock is not let go for it.
 
     Parameters
     ----------

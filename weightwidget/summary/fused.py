@@ -20,8 +20,8 @@ from weightwidget.summary.parts import Grid, Part, Plan, cells_of, finite_codes,
 
 KERNELS = Kernels("weightwidget.summary.compiled")
 
-FUSED_BLOCK = 1 << 20
-"""Elements that a kernel takes at once: a millisecond at most, after which somebody may cancel."""
+FUSED_BLOCK = 1 << 22
+"""Elements that a kernel takes at once: a few milliseconds, after which somebody may cancel."""
 
 _COPIED_BLOCK = 1 << 16
 """The same where a block must be copied or converted before, which is to stay in the cache."""
