@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -182,10 +183,13 @@ class Moments:
         return Moments(self.n, self.mean, self.m2 * f * f, self.m3 * f * f * f, self.m4 * f * f * f * f, self.l1, scale)
 
 
+_IN_ORDER = attrgetter("n", "mean", "m2", "m3", "m4", "l1", "scale")
+
+
 def merge_moments(parts: Iterable[Moments]) -> Moments:
     """Moments of several sets of weights together: the same to the last bit whatever the order of the parts."""
     total = Moments()
-    for part in sorted((part for part in parts if part.n), key=astuple):
+    for part in sorted((part for part in parts if part.n), key=_IN_ORDER):
         total = total + part
     return total
 
