@@ -346,7 +346,7 @@ for dtype in ("float32", "bfloat16", "int64"):
     profile(ref, None, None)
     extreme(ref, None, None, (0, 3000, 0, 3000))
 after = len(os.listdir("/proc/self/task"))
-assert after == before, (before, after)
+assert after <= before, (before, after)  # that of the compiler may only now be gone
 """
 
 
