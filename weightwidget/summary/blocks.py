@@ -91,7 +91,7 @@ class Blocks:
         self.box = box or Box(0, 0, self.rows, self.columns)
         self._read: Callable[[Index], torch.Tensor] = ref.read if whole is None else whole.__getitem__
         # A layout without such a view is copied block by block; a file is read in longer runs.
-        self._run = SPAN if whole is None else self.size
+        self._run = SPAN if whole is None else min(SPAN, self.size)
         self._matrix: torch.Tensor | None = None
         if whole is not None and not whole.is_neg():
             with suppress(RuntimeError):
