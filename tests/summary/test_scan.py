@@ -304,6 +304,20 @@ def test_executor_that_cannot_have_the_tensors() -> None:
         summarize(source_of(a=torch.randn(5)), Elsewhere())
 
 
+def run_alone(program: str, kernel: str) -> str:
+    """Run a program in a process of its own, with or without compiled kernels; what it prints."""
+    answer = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | ({} if kernel == "compiled" else {SWITCH: "1"}),
+        cwd=Path(__file__).parents[2],
+    )
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's account of memory")
 @pytest.mark.parametrize("kernel", ["compiled", "torch"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -330,17 +344,9 @@ def test_memory_beside_the_tensor(dtype: str, kernel: str) -> None:
         assert scan.status == "ready"
         print(peak - before)
     """
-    answer = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=os.environ | ({} if kernel == "compiled" else {SWITCH: "1"}),
-        cwd=Path(__file__).parents[2],
-    )
-    assert answer.returncode == 0, answer.stderr
+    printed = run_alone(program, kernel)
     # 16 MB, and 1 MB a thread. Torch allocates and frees a dozen times a block, of which its allocator keeps some.
-    assert float(answer.stdout) < (18 if kernel == "compiled" else 40)
+    assert float(printed) < (18 if kernel == "compiled" else 40)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold a process to this limit")
@@ -388,12 +394,4 @@ def test_a_file_larger_than_the_memory_allowed(tmp_path: Path, dtype: str, kerne
         assert (found.count, found.zeros, found.max) == ({rows * columns}, {rows * columns - 1}, 1.0)
         assert found.argmax == ({rows - 1}, {columns - 1})
     """
-    answer = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=os.environ | ({} if kernel == "compiled" else {SWITCH: "1"}),
-        cwd=Path(__file__).parents[2],
-    )
-    assert answer.returncode == 0, answer.stderr
+    run_alone(program, kernel)

@@ -128,7 +128,7 @@ class Boxes:
         fused.want_types([ref.dtype])
         whole = None if ref.device == "file" else ref.read()
         with one_thread():
-            return [measure(ref, self._plan, box, whole, _never, _ignore) for box in self._boxes]
+            return [measure(ref, self._plan, box, whole) for box in self._boxes]
 
     def take(self, future: Future[Any], found: dict[str, TensorSummary]) -> list[Boxes]:
         """Take what came of it; gives what is to be done once more."""
@@ -203,11 +203,3 @@ def entries_of(source: WeightSource) -> list[Entry]:
         for name, ref in source.tensors.items()
         if ref.shared_with is None or ref.shared_with == name or ref.shared_with not in source.tensors
     ]
-
-
-def _never() -> bool:
-    return False
-
-
-def _ignore(_: int) -> None:
-    return None
