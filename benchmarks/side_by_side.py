@@ -24,6 +24,13 @@ SMALL = os.environ.get("BENCH_SMALL", "0") not in ("", "0")
 PATIENCE = 20.0
 """Seconds that one piece of work gets over all rounds: what is slower takes part in the first two rounds only."""
 
+SETTLE = 0.03
+"""Seconds before each piece of work. Torch's threads turn for some ten milliseconds after a sum, waiting for another,
+and would take a core from whatever comes next."""
+
+SPELL = 0.1
+"""Seconds for which short work is repeated, so that its first run after a rest does not speak for all."""
+
 SUM = "sum"
 """What is mostly divided by: what it takes to read the memory."""
 
@@ -107,14 +114,18 @@ def ratio_row(of: str, what: str, times: Sequence[float], base: Sequence[float],
 
 
 def timed(work: Work) -> float:
-    """Seconds of one run."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+    """Seconds of one run: the median of as many as fit a `SPELL`, at least one, after a rest."""
+    time.sleep(SETTLE)
+    taken: list[float] = []
+    while not taken or sum(taken) + taken[-1] <= SPELL:
+        start = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken)
 
 
 def in_turn(works: Mapping[str, Work], rounds: int = ROUNDS, patience: float = PATIENCE) -> dict[str, list[float]]:
-    """Time all works in turn, round after round.
+    """Time all works in turn, round after round; see `timed`.
 
     Parameters
     ----------
