@@ -63,17 +63,47 @@ def _bin(v: Any, shift: Any, scale: Any) -> Any:
 
 
 @njit(**_EXACT)  # type: ignore[untyped-decorator]
-def _find(x: Any, top: Any, left: Any, columns: Any, totals: Any, counts: Any) -> None:
-    """Look for new extremes, element by element; of equal ones the first in row-major order counts."""
+def _locate(x: Any, row: Any, top: Any, left: Any, columns: Any, known: Any, end: Any, totals: Any, counts: Any) -> None:
+    """Find where an extreme of a block is: the first weight that equals it, in row-major order.
+
+    Parameters
+    ----------
+    x, top, left, columns
+        The block, see `add`.
+    row
+        No row before holds it; one from there on does.
+    known
+        The extreme before this block.
+    end
+        `LOW` or `HIGH`.
+    totals, counts
+        Of which the place is set.
+    """
+    place = end - LOW + ARGMIN
+    value = as_element(x, totals[end])
+    for i in range(row, x.shape[0]):
+        for start in range(0, x.shape[1], TILE_COLUMNS):
+            stop = min(start + TILE_COLUMNS, x.shape[1])
+            equal = 0
+            for j in range(start, stop):  # to the end, and so in vectors
+                equal += element(x, i, j) == value
+            for j in range(start, stop if equal else start):
+                if element(x, i, j) == value:
+                    at = (top + i) * columns + left + j
+                    if totals[end] != known or at < counts[place]:
+                        totals[end], counts[place] = element(x, i, j), at
+                    return
+
+
+@njit(**_EXACT)  # type: ignore[untyped-decorator]
+def _finite_ends(x: Any, found: Any) -> None:
+    """Let `found` have the smallest and largest finite weight of a tile."""
+    found[_LEAST], found[_MOST] = np.inf, -np.inf
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
             v = np.float64(element(x, i, j))
-            if v <= totals[LOW] or v >= totals[HIGH]:
-                at = (top + i) * columns + left + j
-                if v > -np.inf and (v < totals[LOW] or (v == totals[LOW] and at < counts[ARGMIN])):
-                    totals[LOW], counts[ARGMIN] = v, at
-                if v < np.inf and (v > totals[HIGH] or (v == totals[HIGH] and at < counts[ARGMAX])):
-                    totals[HIGH], counts[ARGMAX] = v, at
+            if math.isfinite(v):
+                found[_LEAST], found[_MOST] = min(found[_LEAST], v), max(found[_MOST], v)
 
 
 @njit(**_EXACT)  # type: ignore[untyped-decorator]
@@ -192,6 +222,8 @@ def add(
     found, ends = np.empty(len(RESULTS)), np.empty(2)
     height, width = x.shape
     pooled, normed = lows.size > 0, columns2.size > 0
+    before = totals[LOW], totals[HIGH]
+    pending = np.full(2, height)  # rows before which new extremes are not
     cell_row = 0
     while pooled and cell_rows[cell_row + 1] <= top:
         cell_row += 1
@@ -223,20 +255,22 @@ def add(
                             totals[k] += found[k]
                         counts[ZEROS] += np.int64(found[5])
                         counts[FINITE] += (i_end - i) * (j_end - j)
-                        # Smallest and largest are running ones of the columns, and may come from rows above.
-                        row = (top + i) * columns
-                        if (
-                            found[_LEAST] < totals[LOW] or (found[_LEAST] == totals[LOW] and row < counts[ARGMIN])
-                            or found[_MOST] > totals[HIGH] or (found[_MOST] == totals[HIGH] and row < counts[ARGMAX])
-                        ):  # fmt: skip
-                            _find(part, top + i, left + j, columns, totals, counts)
                     else:
                         cells = lows[cell_row] if pooled else scratch[:0]
                         tops = highs[cell_row] if pooled else scratch[:0]
                         own = columns2[j:] if normed else squares
                         _take_carefully(part, left + j, shift, scale, tables, rows2[i:], own, cell_columns, cells,
                                         tops, totals, counts)  # fmt: skip
-                        _find(part, top + i, left + j, columns, totals, counts)
+                    # Smallest and largest are running ones of the columns: infinities of rows above stay in them.
+                    if math.isinf(found[_LEAST]) or math.isinf(found[_MOST]):
+                        _finite_ends(part, found)
+                    for k in range(2):
+                        value, known = found[_LEAST + k], totals[LOW + k]
+                        if value < known if k == 0 else value > known:
+                            totals[LOW + k], pending[k] = value, i
+                        elif value == known and i < pending[k]:
+                            if pending[k] < height or (top + i) * columns < counts[ARGMIN + k]:
+                                pending[k] = i
             if pooled:
                 cell = 0
                 while cell_columns[cell + 1] <= left + start:
@@ -252,6 +286,21 @@ def add(
                         highs[cell_row, cell] = ends[1]
                     at, cell = until, cell + 1
         first, cell_row = end, cell_row + 1
+    for k in range(2):
+        if pending[k] < height:
+            _locate(x, pending[k], top, left, columns, before[k], LOW + k, totals, counts)
+
+
+def as_element(x: Any, value: Any) -> Any:
+    """Convert a float64 to the type that weights are compared in."""
+    raise NotImplementedError("compiled code only")
+
+
+@overload(as_element, strict=False)  # type: ignore[untyped-decorator]
+def _as_element(x: Any, value: Any) -> Any:  # noqa: ARG001
+    if x.dtype == types.float64:
+        return lambda x, value: value  # noqa: ARG005
+    return lambda x, value: np.float32(value)  # noqa: ARG005
 
 
 def as_elements(x: Any, scratch: Any) -> Any:
