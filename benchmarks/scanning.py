@@ -29,7 +29,7 @@ LIST = "list, without thumbnails"
 EXPLORER = "list, as the explorer scans it"
 PLAIN = ", torch only"
 
-KERNELS = ["counts", "float32", "moved float32", "bfloat16", "float64"]
+KERNELS = [*fused.ENDS, "usual float32", "float32", "moved float32", "bfloat16", "float64"]
 
 
 def scan(source: WeightSource, thumbnail: int = 64) -> None:

@@ -14,7 +14,7 @@ from weightwidget.detail.tiles import tile
 from weightwidget.summary import device
 from weightwidget.summary.blocks import Blocks
 from weightwidget.summary.kernel import record_of, summarize_tensor
-from weightwidget.summary.parts import finish
+from weightwidget.summary.finishing import finish
 from weightwidget.summary.scan import Scan
 from weightwidget.summary.streaming import plan_of
 

@@ -32,7 +32,7 @@ STREAMED = 1 << 20
 """Bytes that are read at once from a file whose elements lie in order: what was read is still in the cache when it is
 looked at."""
 
-PILOT = 4096
+PILOT = 1024
 """Values of the sample from which the grid of a tensor is chosen."""
 
 
@@ -68,6 +68,11 @@ class Blocks:
         The box itself, two-dimensional, where nobody has the whole tensor.
     whole_rows
         Whether a block is as wide as its box where its size allows that.
+
+    Attributes
+    ----------
+    matrix
+        A view of all of the tensor as its default matrix; None if there is none.
     """
 
     def __init__(
@@ -92,10 +97,10 @@ class Blocks:
         self._read: Callable[[Index], torch.Tensor] = ref.read if whole is None else whole.__getitem__
         # A layout without such a view is copied block by block; a file is read in longer runs.
         self._run = SPAN if whole is None else min(SPAN, self.size)
-        self._matrix: torch.Tensor | None = None
+        self.matrix: torch.Tensor | None = None
         if whole is not None and not whole.is_neg():
             with suppress(RuntimeError):
-                self._matrix = whole.view(self.rows, self.columns)
+                self.matrix = whole.view(self.rows, self.columns)
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, int, int]]:
         """Yield (block of shape (r, c), its first row, its first column).
@@ -106,8 +111,8 @@ class Blocks:
         if self._values is not None:
             yield from self._tiles(self._values, box.top, box.left)
             return
-        if self._matrix is not None:
-            part = self._matrix[box.top : box.top + box.height, box.left : box.left + box.width]
+        if self.matrix is not None:
+            part = self.matrix[box.top : box.top + box.height, box.left : box.left + box.width]
             yield from self._tiles(part, box.top, box.left)
             return
         first = box.top * self.columns + box.left
@@ -144,9 +149,9 @@ class Blocks:
 
     def pilot(self) -> torch.Tensor:
         """Give some 4,096 values from all over the tensor, one-dimensional, in the stored type on the CPU."""
-        if self._matrix is not None:
+        if self.matrix is not None:
             down, right = pilot_steps(self.rows, self.columns)
-            return self._matrix[::down, ::right].reshape(-1).cpu()
+            return self.matrix[::down, ::right].reshape(-1).cpu()
         count = self.rows * self.columns
         runs = [self._read(_run_at(self.shape, count * k // 16, PILOT // 16)) for k in range(16)]
         return torch.cat([run.resolve_neg().reshape(-1)[: PILOT // 16].cpu() for run in runs])

@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
+from weightwidget.summary.compiled_ends import is_usual, take_counts, take_norms, take_picture
 from weightwidget.summary.vectors import LANES, RESULTS, cell_ends, four_rows, one_row
 
 TILE_ROWS, TILE_COLUMNS = 32, 1024
@@ -63,15 +64,18 @@ def _bin(v: Any, shift: Any, scale: Any) -> Any:
 
 
 @njit(**_EXACT)  # type: ignore[untyped-decorator]
-def _locate(x: Any, row: Any, top: Any, left: Any, columns: Any, known: Any, end: Any, totals: Any, counts: Any) -> None:
+def _locate(
+    x: Any, place: Any, top: Any, left: Any, columns: Any, known: Any, end: Any, totals: Any, counts: Any
+) -> None:
     """Find where an extreme of a block is: the first weight that equals it, in row-major order.
 
     Parameters
     ----------
     x, top, left, columns
         The block, see `add`.
-    row
-        No row before holds it; one from there on does.
+    place
+        No row before the first number holds it. Of the rows of the tile that begins there, only columns from the second
+        to the third do, and at least one.
     known
         The extreme before this block.
     end
@@ -79,19 +83,19 @@ def _locate(x: Any, row: Any, top: Any, left: Any, columns: Any, known: Any, end
     totals, counts
         Of which the place is set.
     """
-    place = end - LOW + ARGMIN
+    argument = end - LOW + ARGMIN
     value = as_element(x, totals[end])
-    for i in range(row, x.shape[0]):
-        for start in range(0, x.shape[1], TILE_COLUMNS):
-            stop = min(start + TILE_COLUMNS, x.shape[1])
+    for i in range(place[0], x.shape[0]):
+        for start in range(place[1], place[2], TILE_COLUMNS):
+            stop = min(start + TILE_COLUMNS, place[2])
             equal = 0
             for j in range(start, stop):  # to the end, and so in vectors
                 equal += element(x, i, j) == value
             for j in range(start, stop if equal else start):
                 if element(x, i, j) == value:
                     at = (top + i) * columns + left + j
-                    if totals[end] != known or at < counts[place]:
-                        totals[end], counts[place] = element(x, i, j), at
+                    if totals[end] != known or at < counts[argument]:
+                        totals[end], counts[argument] = element(x, i, j), at
                     return
 
 
@@ -223,7 +227,7 @@ def add(
     height, width = x.shape
     pooled, normed = lows.size > 0, columns2.size > 0
     before = totals[LOW], totals[HIGH]
-    pending = np.full(2, height)  # rows before which new extremes are not
+    pending = np.full((2, 3), height)  # where new extremes are, see `_locate`
     cell_row = 0
     while pooled and cell_rows[cell_row + 1] <= top:
         cell_row += 1
@@ -265,12 +269,15 @@ def add(
                     if math.isinf(found[_LEAST]) or math.isinf(found[_MOST]):
                         _finite_ends(part, found)
                     for k in range(2):
-                        value, known = found[_LEAST + k], totals[LOW + k]
+                        value, known, place = found[_LEAST + k], totals[LOW + k], pending[k]
                         if value < known if k == 0 else value > known:
-                            totals[LOW + k], pending[k] = value, i
-                        elif value == known and i < pending[k]:
-                            if pending[k] < height or (top + i) * columns < counts[ARGMIN + k]:
-                                pending[k] = i
+                            totals[LOW + k] = value
+                            place[0], place[1], place[2] = i, j, j_end
+                        elif value == known and i == place[0]:
+                            place[1], place[2] = min(j, place[1]), max(j_end, place[2])
+                        elif value == known and i < place[0]:
+                            if place[0] < height or (top + i) * columns < counts[ARGMIN + k]:
+                                place[0], place[1], place[2] = i, j, j_end
             if pooled:
                 cell = 0
                 while cell_columns[cell + 1] <= left + start:
@@ -287,7 +294,7 @@ def add(
                     at, cell = until, cell + 1
         first, cell_row = end, cell_row + 1
     for k in range(2):
-        if pending[k] < height:
+        if pending[k, 0] < height:
             _locate(x, pending[k], top, left, columns, before[k], LOW + k, totals, counts)
 
 
@@ -341,34 +348,6 @@ def add_patterns(
                 cell_rows, cell_columns, lows, highs, totals, counts, scratch)  # fmt: skip
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def take_counts(tables: Any, order: Any, codes: Any, counts: Any) -> Any:
-    """Move the counts that are not zero out of the tables. So short that Python's lock is not let go for it.
-
-    Parameters
-    ----------
-    tables
-        Two, uint32 of shape (2, n). All zero afterwards.
-    order
-        All codes in the order in which they are wanted, uint16 (m,).
-    codes, counts
-        Get what is found, (m,).
-
-    Returns
-    -------
-    int
-        How many there are.
-    """
-    found = 0
-    for code in order:
-        count = np.int64(tables[0, code]) + np.int64(tables[1, code])
-        if count:
-            codes[found], counts[found] = code, count
-            found += 1
-            tables[0, code] = tables[1, code] = 0
-    return found
-
-
 _f8, _i8, _u4 = types.float64, types.int64, types.uint32
 _NONE = types.none
 _REST = (
@@ -392,6 +371,10 @@ def _constant(kind: Any) -> Any:
 
 SIGNATURES: dict[str, tuple[Any, Any]] = {
     "counts": (take_counts, (_u4[:, ::1], _constant(types.uint16), types.uint16[::1], _i8[::1])),
+    "norms": (take_norms, (_f8[::1], _f8, types.float32[::1])),
+    "picture": (take_picture, (_f8[:, ::1], _f8[:, ::1], types.float32[:, ::1])),
+    "usual float32": (is_usual, (_block(types.float32), _i8, _i8, _f8, _f8)),
+    "usual float64": (is_usual, (_block(types.float64), _i8, _i8, _f8, _f8)),
     "float32": (add, (_block(types.float32), *_BARE)),
     "bfloat16": (add, (_block(types.uint16), *_BARE)),
     "moved float32": (add, (_block(types.float32), *_SUMMED)),

@@ -15,7 +15,7 @@ import torch
 from weightwidget.sources.base import torch_dtype
 from weightwidget.summary.blocks import Blocks
 from weightwidget.summary.cancel import Cancelled
-from weightwidget.summary.compiling import Kernels, allowed
+from weightwidget.summary.compiling import Kernel, Kernels, allowed
 from weightwidget.summary.parts import Grid, Part, Plan, cells_of, finite_codes, pattern_values
 
 KERNELS = Kernels("weightwidget.summary.compiled")
@@ -26,7 +26,8 @@ FUSED_BLOCK = 1 << 22
 _COPIED_BLOCK = 1 << 16
 """The same where a block must be copied or converted before, which is to stay in the cache."""
 
-_TAKE = "counts"
+ENDS = ("counts", "norms", "picture")
+"""Kernels that every tensor needs beside that for its blocks."""
 
 SCRATCH = 1 << 15
 """Float64 numbers of a thread that a kernel writes to in between; more than `compiled.SCRATCH`, which tests check."""
@@ -59,7 +60,8 @@ def kernel_name(plan: Plan) -> str:
 def want_types(dtypes: Iterable[str]) -> None:
     """Have the kernels for tensors of some types compiled in the background."""
     types = dict.fromkeys(dtypes)
-    KERNELS.want([_TAKE, *(kernel_name(Plan((), dtype, 0)) for dtype in types if is_known(dtype))])
+    names = [kernel_name(Plan((), dtype, 0)) for dtype in types if is_known(dtype)]
+    KERNELS.want([*ENDS, *(f"usual {name}" for name in names if name in ("float32", "float64")), *names])
 
 
 def is_known(dtype: str) -> bool:
@@ -71,11 +73,26 @@ def is_known(dtype: str) -> bool:
 def is_ready(plan: Plan) -> bool:
     """Whether the kernel for a tensor can be called. Where kernels are in use, one that is missing is ordered."""
     name = kernel_name(plan)
-    if KERNELS.get(name) is not None and KERNELS.get(_TAKE) is not None:
+    if KERNELS.get(name) is not None and all(KERNELS.get(end) is not None for end in ENDS):
         return allowed()
     if KERNELS.in_use:
         KERNELS.want([name])
     return False
+
+
+def is_usual(matrix: torch.Tensor, down: int, right: int, least: float, most: float) -> bool:
+    """Whether a tensor in memory surely needs neither shift nor scale; see `compiled_ends.is_usual`.
+
+    False where there is no kernel for that.
+    """
+    kernel = KERNELS.get(f"usual {str(matrix.dtype)[6:]}") if matrix.is_cpu and allowed() else None
+    return kernel is not None and bool(kernel(matrix.numpy(), down, right, least, most))
+
+
+def ends() -> tuple[Kernel, Kernel] | None:
+    """The kernels `compiled_ends.take_norms` and `take_picture`; None where they are not ready, or not allowed."""
+    norms, picture = KERNELS.get("norms"), KERNELS.get("picture")
+    return (norms, picture) if norms is not None and picture is not None and allowed() else None
 
 
 def run(blocks: Blocks, plan: Plan, cancelled: Callable[[], bool], advance: Callable[[int], None]) -> Part:
@@ -83,7 +100,7 @@ def run(blocks: Blocks, plan: Plan, cancelled: Callable[[], bool], advance: Call
 
     `is_ready` must have said yes.
     """
-    kernel, take = KERNELS.get(kernel_name(plan)), KERNELS.get(_TAKE)
+    kernel, take = KERNELS.get(kernel_name(plan)), KERNELS.get("counts")
     assert kernel is not None, "asked for before it was ready"
     assert take is not None, "asked for before it was ready"
     box, columns = blocks.box, blocks.columns

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 
 from weightwidget.sources.base import torch_dtype
 from weightwidget.summary.moments import Moments
-from weightwidget.summary.pooling import cell_starts, compact, thumbnail_size
+from weightwidget.summary.pooling import cell_starts, thumbnail_size
 from weightwidget.summary.sketch import ASCENDING, Sketch
 
 Array = npt.NDArray[Any]
@@ -85,7 +85,7 @@ class Plan:
     thumbnail: int
     grid: Grid = Grid()
 
-    @property
+    @cached_property
     def counted(self) -> bool:
         """Whether all distinct values are counted: the type has 16 bits or fewer."""
         return torch_dtype(self.dtype).itemsize <= 2
@@ -316,59 +316,6 @@ def moments_of(plan: Plan, part: Part) -> Moments:
 def sketch_of(plan: Plan, part: Part) -> Sketch:
     """Sketch of the weights of a part whose patterns were not counted."""
     return Sketch.of_codes(part.codes, part.counts, plan.grid.shift, plan.grid.scale, part.low, part.high)
-
-
-def finish(plan: Plan, part: Part, sketch: Sketch | None = None) -> Measured:
-    """Turn what was found in a whole tensor into its statistics.
-
-    Parameters
-    ----------
-    plan
-        The tensor.
-    part
-        All of it.
-    sketch
-        Instead of that of the part.
-    """
-    found = part.low <= part.high
-    zeros = part.zeros
-    if plan.counted:
-        values, counts = pattern_values(plan.dtype)[part.codes], part.counts
-        zeros = int(counts[values == 0].sum())
-        double = np.flatnonzero(values[1:] == values[:-1])  # zeros of both signs
-        if len(double):
-            counts = counts.copy()
-            counts[double] += counts[double + 1]
-            values, counts = np.delete(values, double + 1), np.delete(counts, double + 1)
-        moments = Moments.from_values(values, counts)
-        sketch = Sketch.of_values(values.astype(np.float32), counts, narrow=True)
-    else:
-        moments = moments_of(plan, part)
-        sketch = sketch or sketch_of(plan, part)
-    if found and part.low == part.high:
-        moments = Moments.of_value(part.low, moments.n)
-    rows = columns = None
-    if plan.norms:
-        rows, columns = (compact(np.sqrt(s) / plan.grid.scale) for s in (part.row_squares, part.column_squares))
-    picture = None
-    if part.lows.size:
-        picture = np.where(-part.lows > part.highs, part.lows, part.highs)
-        picture = picture.astype(np.float32) if plan.single else compact(picture)
-    return Measured(
-        part.nan,
-        part.posinf,
-        part.neginf,
-        zeros,
-        part.low if found else math.nan,
-        part.high if found else math.nan,
-        part.argmin if found else None,
-        part.argmax if found else None,
-        moments,
-        sketch,
-        rows,
-        columns,
-        picture,
-    )
 
 
 @lru_cache(256)

@@ -9,10 +9,11 @@ import torch
 
 from weightwidget.sources.base import TensorRef
 from weightwidget.summary import device, fused
-from weightwidget.summary.blocks import Blocks
+from weightwidget.summary.blocks import Blocks, pilot_steps
 from weightwidget.summary.counted import CountedPass
-from weightwidget.summary.parts import Box, Measured, Part, Plan, finish, sketch_of
-from weightwidget.summary.summed import SummedPass, better_grid, grid_from_pilot, reach
+from weightwidget.summary.finishing import finish
+from weightwidget.summary.parts import Box, Measured, Part, Plan, sketch_of
+from weightwidget.summary.summed import USUAL, SummedPass, better_grid, grid_from_pilot, reach
 
 Cancelled = Callable[[], bool]
 Advance = Callable[[int], None]
@@ -33,8 +34,10 @@ def plan_of(ref: TensorRef, thumbnail: int, whole: torch.Tensor | None = None) -
     plan = Plan(ref.shape, ref.dtype, thumbnail)
     if plan.counted or ref.numel == 0:
         return plan
-    pilot = Blocks(ref, whole).pilot().to(torch.float64).numpy()
-    return replace(plan, grid=grid_from_pilot(pilot))
+    blocks = Blocks(ref, whole)
+    if blocks.matrix is not None and fused.is_usual(blocks.matrix, *pilot_steps(*blocks.matrix.shape), *USUAL):
+        return plan
+    return replace(plan, grid=grid_from_pilot(blocks.pilot().to(torch.float64).numpy()))
 
 
 def measure(

@@ -19,8 +19,8 @@ _FAR = 4.0
 """Standard deviations between shift and mean beyond which a second pass is worth its while: the sketch is
 coarse there, and the moments lose digits."""
 
-_USUAL = 80
-"""Powers of two within which magnitudes need no scale (see `scale_for`)."""
+USUAL = 2.0**-80, 2.0**80
+"""Magnitudes that need no scale (see `scale_for`)."""
 
 _ROOM = 110
 """Powers of two that the largest distance from the shift may be off 1: then neither the fourth powers leave
@@ -30,7 +30,7 @@ float64 nor the bins float32. Upwards there is twice the room, as only outliers 
 def grid_from_pilot(values: Floats) -> Grid:
     """Choose a grid from some values, in any order. The shift is one of them, so that subtracting it is exact."""
     magnitudes = np.abs(values)
-    usual = np.count_nonzero((magnitudes >= 2.0**-_USUAL) & (magnitudes <= 2.0**_USUAL))
+    usual = np.count_nonzero((magnitudes >= USUAL[0]) & (magnitudes <= USUAL[1]))
     if 2 * usual > np.count_nonzero(magnitudes) and np.isfinite(values).all() and abs(values.mean()) < values.std():
         return Grid()  # nearly always; what follows comes to the same
     values = np.sort(values[np.isfinite(values)])

@@ -305,6 +305,23 @@ def cell_ends(_typing: Any, lows: Any, highs: Any, first: Any, end: Any, out: An
     return types.void(lows, highs, types.int64, types.int64, out), generate
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def any_counts(_typing: Any, tables: Any, first: Any) -> Any:  # noqa: ARG001
+    """Whether any of sixteen codes from the `first` on, uint16, was counted in `tables`, uint32 (2, codes)."""
+
+    def generate(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        counted = _array(context, b, signature, args, 0)
+        place = b.zext(args[1], _LONG)
+        other = b.add(place, b.extract_value(counted.shape, 1))
+        one, two = (b.bitcast(b.gep(counted.data, [at]), _INTS.as_pointer()) for at in (place, other))
+        either = b.or_(b.load(one, align=4), b.load(two, align=4))
+        kind = ir.FunctionType(_INT, [_INTS])
+        reduce = cgutils.get_or_insert_function(b.module, kind, f"llvm.vector.reduce.or.v{LANES}i32")
+        return b.icmp_unsigned("!=", b.call(reduce, [either]), _INT(0))
+
+    return types.boolean(tables, types.uint16), generate
+
+
 def _sum(b: Any, values: Any) -> Any:
     """Sum of the lanes."""
     kind = ir.FunctionType(_DOUBLE, [_DOUBLE, _DOUBLES])
