@@ -14,7 +14,7 @@ from numba import njit, types
 from numba.extending import overload
 
 from weightwidget.summary.compiled_ends import is_usual, take_counts, take_norms, take_picture
-from weightwidget.summary.vectors import LANES, RESULTS, cell_ends, four_rows, one_row
+from weightwidget.summary.vectors import LANES, RESULTS, cell_ends, four_rows, one_row, two_rows
 
 TILE_ROWS, TILE_COLUMNS = 32, 1024
 
@@ -164,6 +164,9 @@ def _gather(
         if i + 4 <= height:
             four_rows(x, i, chunks, shift, scale, tables, rows2, squares, low, high, found)
             i += 4
+        elif i + 2 <= height:
+            two_rows(x, i, chunks, shift, scale, tables, rows2, squares, low, high, found)
+            i += 2
         else:
             one_row(x, i, chunks, shift, scale, tables, rows2, squares, low, high, found)
             i += 1

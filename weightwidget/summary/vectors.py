@@ -262,6 +262,15 @@ def four_rows(
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def two_rows(
+    typing: Any, x: Any, row: Any, chunks: Any, shift: Any, scale: Any, tables: Any, rows2: Any, squares: Any, low: Any,
+    high: Any, found: Any,
+) -> Any:  # fmt: skip
+    """Gather two rows; see `four_rows`."""
+    return _row_loop(2)(typing, x, row, chunks, shift, scale, tables, rows2, squares, low, high, found)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def one_row(
     typing: Any, x: Any, row: Any, chunks: Any, shift: Any, scale: Any, tables: Any, rows2: Any, squares: Any, low: Any,
     high: Any, found: Any,
@@ -281,24 +290,28 @@ def cell_ends(_typing: Any, lows: Any, highs: Any, first: Any, end: Any, out: An
     vector = ir.VectorType(element, LANES)
 
     def generate(context: Any, b: Any, signature: Any, args: Any) -> Any:
-        low, high = (b.ptrtoint(_array(context, b, signature, args, k).data, _LONG) for k in (0, 1))
+        ends = (("low", 0, "<", float("inf")), ("high", 1, ">", float("-inf")))
         target = _array(context, b, signature, args, 4).data
         count = b.sub(args[3], args[2])
-        skipped = b.mul(args[2], _LONG(size))
-        lanes = ir.Constant(ir.VectorType(_LONG, LANES), list(range(LANES)))
-        loop = _Loop(b, b.sdiv(b.add(count, _LONG(LANES - 1)), _LONG(LANES)))
-        ends = (("low", low, "<", float("inf")), ("high", high, ">", float("-inf")))
+        places = {
+            name: b.gep(_array(context, b, signature, args, number).data, [args[2]]) for name, number, _, _ in ends
+        }
+        loop = _Loop(b, b.sdiv(count, _LONG(LANES)))
         for name, _, _, start in ends:
             loop.carry(name, vector, start)
-        done = b.mul(loop.number, _LONG(LANES))
-        inside = b.icmp_signed("<", lanes, _all(b, b.sub(count, done), ir.VectorType(_LONG, LANES)))
-        for name, address, sign, start in ends:
-            at = b.add(b.add(address, skipped), b.mul(done, _LONG(size)))
-            values = b.load(_at(b, at, vector), align=size)
-            loop.reach(name, b.select(inside, values, ir.Constant(vector, [start] * LANES)), sign)
+        for name, _, sign, _ in ends:
+            at = b.gep(places[name], [b.mul(loop.number, _LONG(LANES))])
+            loop.reach(name, b.load(b.bitcast(at, vector.as_pointer()), align=size), sign)
         found = loop.end()
-        for number, (name, _, sign, _) in enumerate(ends):
-            value = _furthest(b, found[name], sign)
+        # What is left over, in as many lanes.
+        done = b.mul(b.sdiv(count, _LONG(LANES)), _LONG(LANES))
+        left = _all(b, b.trunc(b.sub(count, done), _INT), _INTS)
+        inside = b.icmp_signed("<", ir.Constant(_INTS, list(range(LANES))), left)
+        for number, (name, _, sign, start) in enumerate(ends):
+            values = b.load(b.bitcast(b.gep(places[name], [done]), vector.as_pointer()), align=size)
+            values = b.select(inside, values, ir.Constant(vector, [start] * LANES))
+            values = b.select(b.fcmp_ordered(sign, values, found[name]), values, found[name])
+            value = _furthest(b, values, sign)
             b.store(value if double else b.fpext(value, _DOUBLE), b.gep(target, [_LONG(number)]))
         return context.get_dummy_value()
 
