@@ -14,7 +14,7 @@ KERNEL_NAMES = ("float32", "moved float32", "float64", "bfloat16", "16 bits", "8
 def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The kernel in use. That for accelerators takes tensors in memory for such on a device."""
     if request.param == "compiled":
-        assert fused.KERNELS.load(("counts", *KERNEL_NAMES))
+        assert fused.KERNELS.load((*fused.ENDS, *KERNEL_NAMES))
     else:
         monkeypatch.setenv(SWITCH, "1")
     if request.param == "device":

@@ -333,7 +333,7 @@ def test_memory_beside_the_tensor(dtype: str, kernel: str) -> None:
                 return next(int(line.split()[1]) for line in status if line.startswith("RssAnon")) / 1024
 
         if {kernel == "compiled"}:
-            assert fused.KERNELS.load(["counts", "{dtype}"])
+            assert fused.KERNELS.load([*fused.ENDS, "{dtype}"])
         # What imports and buffers take is not counted.
         Scan(source_of(a=torch.randn(300, 300).to(torch.{dtype})), workers=2).start().wait()
         weights = torch.randn(2**16 // {4 if dtype == "float32" else 2}, 4096, dtype=torch.{dtype})
@@ -377,7 +377,7 @@ def test_a_file_larger_than_the_memory_allowed(tmp_path: Path, dtype: str, kerne
                 return next(int(line.split()[1]) for line in status if line.startswith("VmData")) * 1024
 
         if {kernel == "compiled"}:
-            assert fused.KERNELS.load(["counts", "{dtype}"])
+            assert fused.KERNELS.load([*fused.ENDS, "{dtype}"])
         Scan(source_of(a=torch.randn(300, 300).to(torch.{dtype})), workers=2).start().wait()
         limit = own() + 200_000_000
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
