@@ -61,7 +61,8 @@ def want_types(dtypes: Iterable[str]) -> None:
     """Have the kernels for tensors of some types compiled in the background."""
     types = dict.fromkeys(dtypes)
     names = [kernel_name(Plan((), dtype, 0)) for dtype in types if is_known(dtype)]
-    KERNELS.want([*ENDS, *(f"usual {name}" for name in names if name in ("float32", "float64")), *names])
+    usual = [f"usual {name}" for name in names if name in ("float32", "float64")]
+    KERNELS.want([*ENDS, *usual, *names, *(f"batch {name}" for name in names if name in ("float32", "bfloat16"))])
 
 
 def is_known(dtype: str) -> bool:
@@ -93,6 +94,17 @@ def ends() -> tuple[Kernel, Kernel] | None:
     """The kernels `compiled_ends.take_norms` and `take_picture`; None where they are not ready, or not allowed."""
     norms, picture = KERNELS.get("norms"), KERNELS.get("picture")
     return (norms, picture) if norms is not None and picture is not None and allowed() else None
+
+
+def batch_kernel(dtype: str) -> Kernel | None:
+    """The kernel `compiled_batch.measure_batch` for a type; None where it is not ready, or not allowed."""
+    kernel = KERNELS.get(f"batch {dtype}")
+    return kernel if kernel is not None and allowed() else None
+
+
+def scratch() -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.float64]]:
+    """Two tables of counts, all zero, and what else kernels write to: of the calling thread."""
+    return _scratch.tables, _scratch.rest
 
 
 def run(blocks: Blocks, plan: Plan, cancelled: Callable[[], bool], advance: Callable[[int], None]) -> Part:

@@ -95,7 +95,7 @@ def summarize_tensor(
     return work.record
 
 
-_in_turn = threading.Lock()
+in_turn = threading.Lock()
 """Held for short work that is all Python: threads that fight for Python's own lock take three times as long."""
 
 DEVICE_PIECE = 1 << 32
@@ -138,10 +138,10 @@ class Work:
             self.record = unreadable(ref, kind, reason)
         elif small and self._whole is not None:
             values = self._whole if _in_memory(ref) else self._whole.clone()  # read before others are held up
-            with _in_turn:
+            with in_turn:
                 self.record = record_of(self.ref, kind, measure_small(values, thumbnail))
         else:
-            with _in_turn if _in_memory(ref) else nullcontext():
+            with in_turn if _in_memory(ref) else nullcontext():
                 self._rounds = Rounds(plan_of(ref, thumbnail, self._whole))
             on_device = self._whole is not None and self._whole.device.type != "cpu"
             size = DEVICE_PIECE if on_device else piece or PIECE
@@ -165,7 +165,7 @@ class Work:
         list of Box
             What is to be measured once more; as a rule nothing.
         """
-        with _in_turn:
+        with in_turn:
             if not self._gathering.add(part):
                 return []
             found = self._rounds.judge(self._gathering.whole)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from weightwidget.sources.base import TensorRef
@@ -112,14 +112,29 @@ class Queue:
                     return self._boxes.popleft()
                 name = name or self._next_of(self._waiting)
                 if name is not None:
-                    self._taken.add(name)
-                    task = self._open[name] = Task(self._refs[name], self._sizes[name])
-                    return task, None
+                    return self._open_task(name), None
                 if not self._open:
                     self._changed.notify_all()
                     return None
                 self._changed.wait()
             return None
+
+    def take_more(self, fits: Callable[[TensorRef], bool]) -> Task | None:
+        """Give the tensor that is next to be opened, if it fits; None if it does not, or boxes come first."""
+        with self._changed:
+            if self._closed or self._boxes:
+                return None
+            for names in (self._urgent, self._waiting):
+                while names and names[0] in self._taken:
+                    names.popleft()
+                if names:
+                    return self._open_task(names.popleft()) if fits(self._refs[names[0]]) else None
+            return None
+
+    def _open_task(self, name: str) -> Task:
+        self._taken.add(name)
+        task = self._open[name] = Task(self._refs[name], self._sizes[name])
+        return task
 
     def _next_of(self, names: deque[str]) -> str | None:
         while names:
@@ -134,12 +149,13 @@ class Queue:
             self._boxes.extend((task, box) for box in boxes)
             self._changed.notify_all()
 
-    def finish(self, task: Task) -> None:
-        """Take note that nothing more of a tensor is to be measured."""
+    def finish(self, *tasks: Task) -> None:
+        """Take note that nothing more of some tensors is to be measured."""
         with self._changed:
-            self._open.pop(task.ref.name, None)
-            if any(other is task for other, _ in self._boxes):  # it failed
-                self._boxes = deque(entry for entry in self._boxes if entry[0] is not task)
+            for task in tasks:
+                self._open.pop(task.ref.name, None)
+                if any(other is task for other, _ in self._boxes):  # it failed
+                    self._boxes = deque(entry for entry in self._boxes if entry[0] is not task)
             self._changed.notify_all()
 
     def close(self) -> None:

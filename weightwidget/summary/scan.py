@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Literal
 
-from weightwidget.sources.base import TensorRef, WeightSource
+from weightwidget.sources.base import TensorRef, WeightSource, torch_dtype
 from weightwidget.summary import fused
+from weightwidget.summary.batch import COST, Batch, suits
 from weightwidget.summary.cancel import Cancelled
-from weightwidget.summary.kernel import Work, unreadable
+from weightwidget.summary.kernel import Work, in_turn, unreadable
 from weightwidget.summary.model import ModelSummary
 from weightwidget.summary.parts import PIECE, Box
 from weightwidget.summary.queueing import Pace, Queue, Task
@@ -191,7 +192,9 @@ class Scan:
         try:
             with one_thread(restore=False):
                 while not self._stop.is_set() and (taken := self._queue.take()) is not None:
-                    self._do(*taken)
+                    task, box = taken
+                    for alone in [task] if box or not suits(task.ref) else self._do_together(task):
+                        self._do(alone, box)
                     self._report()
         except Cancelled:
             pass  # what was under way is dropped; `cancel` has set the flag that ends the other threads too
@@ -217,6 +220,40 @@ class Scan:
             complete = len(self._results) == len(self._order)
             self._status = "ready" if complete else "cancelled"
         self._ended.set()
+
+    def _do_together(self, first: Task) -> list[Task]:
+        """Measure a tensor together with some of those that come next; give those that must be done alone."""
+        left = (self.total_bytes - self.done_bytes) // torch_dtype(first.ref.dtype).itemsize
+        batch = Batch(first.ref.dtype, self._thumbnail, min(COST, left // (4 * self._workers)))
+        together, alone = [], []
+        task: Task | None = first
+        with in_turn:
+            while task is not None:
+                try:
+                    (together if batch.add(task.ref) else alone).append(task)
+                except Exception:
+                    alone.append(task)  # there it fails again, and is told of
+                task = self._queue.take_more(lambda ref: suits(ref) and batch.has_room(ref))
+        if not together:
+            return alone
+        batch.measure()
+        with in_turn:
+            records = batch.records([self._kinds.get(task.ref.module, "") for task in together])
+            found = {}
+            for task, record in zip(together, records, strict=True):
+                if record is None:
+                    alone.append(task)
+                else:
+                    found.update({record.name: record, **self._tied(record.name, record)})
+            done = [task for task in together if task.ref.name in found]
+            with self._lock:
+                self._results.update(found)
+                self.done_bytes += sum(task.rest() for task in done)
+                for task in done:
+                    task.over = True
+            self._pace.see(self.done_bytes)
+            self._queue.finish(*done)
+        return alone
 
     def _do(self, task: Task, box: Box | None) -> None:
         """Open a tensor, or measure a box of one. What fails ends this tensor, not the scan."""

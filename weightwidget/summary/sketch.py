@@ -239,7 +239,7 @@ class Sketch:
             np.subtract(starts[1:], starts[:-1], out=counts[:-1])
             counts[-1] = len(values) - starts[-1]
             values = values[starts]
-        part = Component(True, 0.0, 1.0, narrow, values, _compact(counts))
+        part = Component(True, 0.0, 1.0, narrow, values, compact_counts(counts))
         return cls((part,), float(values[0]), float(values[-1]))
 
     @classmethod
@@ -266,7 +266,7 @@ class Sketch:
             if place + 1 < len(codes) and codes[place + 1] == 0:
                 counts[place] += counts[place + 1]
                 codes, counts = np.delete(codes, place + 1), np.delete(counts, place + 1)
-        return cls((Component(False, shift, scale, False, codes, _compact(counts)),), low + 0.0, high + 0.0)
+        return cls((Component(False, shift, scale, False, codes, compact_counts(counts)),), low + 0.0, high + 0.0)
 
     @property
     def n(self) -> int:
@@ -369,7 +369,7 @@ def _merge_values(parts: Sequence[Component]) -> Component:
     keys, counts = keys[order], counts[order]
     starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
     totals = np.add.reduceat(counts, starts)
-    return Component(True, 0.0, 1.0, all(part.narrow for part in parts), keys[starts], _compact(totals))
+    return Component(True, 0.0, 1.0, all(part.narrow for part in parts), keys[starts], compact_counts(totals))
 
 
 def _into_bins(part: Component) -> list[Component]:
@@ -399,7 +399,7 @@ def _merge_bins(parts: Sequence[Component]) -> Component:
     starts = np.flatnonzero(np.concatenate([[True], rank[1:] != rank[:-1]]))
     totals = np.add.reduceat(counts, starts)
     first = parts[0]
-    return Component(False, first.shift, first.scale, False, ASCENDING[rank[starts]], _compact(totals))
+    return Component(False, first.shift, first.scale, False, ASCENDING[rank[starts]], compact_counts(totals))
 
 
 def _interpolated(at: Floats, knots: Floats, totals: Floats) -> Floats:
@@ -414,7 +414,7 @@ def _interpolated(at: Floats, knots: Floats, totals: Floats) -> Floats:
     return np.where(np.isfinite(found), found, between)
 
 
-def _compact(counts: Array) -> Array:
+def compact_counts(counts: Array) -> Array:
     """Give the counts in the smallest unsigned type that holds them."""
     largest = int(counts.max()) if len(counts) else 0
     return counts.astype(np.min_scalar_type(largest), copy=False)

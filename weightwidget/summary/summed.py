@@ -60,15 +60,28 @@ def better_grid(plan: Plan, part: Part) -> Grid | None:
     if not part.low < part.high:
         return None
     moments = moments_of(plan, part)
-    if not -_ROOM < math.log2(reach(plan, part)) + math.log2(grid.scale) < 2 * _ROOM:
+    if not _has_room(reach(plan, part), grid):
         return Grid(0.0, scale_for(max(abs(part.low), abs(part.high))))
-    if abs(moments.mean - grid.shift) <= _FAR * moments.std:
+    if _is_near(moments, grid):
         return None
     shift = moments.mean if abs(moments.mean) > 2 * moments.std else 0.0
     if plan.dtype == "float32":
         shift = float(np.float32(shift))
     better = Grid(shift, scale_for(moments.std))
     return None if better == grid else better
+
+
+def grid_suits(moments: Moments, low: float, high: float) -> bool:
+    """Whether no shift and no scale were good for weights of these moments and extremes, not all the same."""
+    return _has_room(max(abs(high), abs(low)), Grid()) and _is_near(moments, Grid())
+
+
+def _has_room(reach: float, grid: Grid) -> bool:
+    return -_ROOM < math.log2(reach) + math.log2(grid.scale) < 2 * _ROOM
+
+
+def _is_near(moments: Moments, grid: Grid) -> bool:
+    return abs(moments.mean - grid.shift) <= _FAR * moments.std
 
 
 def reach(plan: Plan, part: Part) -> float:
