@@ -17,6 +17,9 @@ from weightwidget.summary.vectors import LANES, RESULTS, cell_ends, four_rows, o
 
 TILE_ROWS, TILE_COLUMNS = 32, 1024
 
+AHEAD = 8
+"""Rows that memory is fetched ahead."""
+
 SPAN = 8192
 """Columns of which smallest and largest are kept until a row of the thumbnail's cells is complete."""
 
@@ -149,10 +152,11 @@ def _take_carefully(
 
 @njit(**_LOOSE)  # type: ignore[untyped-decorator]
 def _gather(
-    x: Any, shift: Any, scale: Any, tables: Any, rows2: Any, squares: Any, low: Any, high: Any, found: Any
+    x: Any, after: Any, shift: Any, scale: Any, tables: Any, rows2: Any, squares: Any, low: Any, high: Any, found: Any
 ) -> None:
-    """Gather a tile: `found` gets `RESULTS`."""
+    """Gather a tile: `found` gets `RESULTS`. The next tile begins so many bytes `after` it."""
     height, width = x.shape
+    stride = x.strides[0]
     chunks = width // LANES
     squares[:width] = 0.0
     rows2[:height] = 0.0
@@ -160,14 +164,15 @@ def _gather(
     found[_LEAST], found[_MOST] = np.inf, -np.inf
     i = 0
     while chunks and i < height:
+        ahead = AHEAD * stride if i + AHEAD < height else after + (AHEAD - height) * stride
         if i + 4 <= height:
-            four_rows(x, i, chunks, shift, scale, tables, rows2, squares, low, high, found)
+            four_rows(x, i, chunks, ahead, shift, scale, tables, rows2, squares, low, high, found)
             i += 4
         elif i + 2 <= height:
-            two_rows(x, i, chunks, shift, scale, tables, rows2, squares, low, high, found)
+            two_rows(x, i, chunks, ahead, shift, scale, tables, rows2, squares, low, high, found)
             i += 2
         else:
-            one_row(x, i, chunks, shift, scale, tables, rows2, squares, low, high, found)
+            one_row(x, i, chunks, ahead, shift, scale, tables, rows2, squares, low, high, found)
             i += 1
     for i in range(height):
         for j in range(chunks * LANES, width):
@@ -247,8 +252,9 @@ def add(
                 for j in range(start, stop, TILE_COLUMNS):
                     j_end = j + TILE_COLUMNS if j + TILE_COLUMNS < stop else stop
                     part = x[i:i_end, j:j_end]
-                    _gather(part, shift, scale, tables, tile_rows, squares, low[j - start :], high[j - start :],
-                            found)  # fmt: skip
+                    after = (j_end - j) * x.strides[1] if j_end < stop else (i_end - i) * x.strides[0] + (start - j) * x.strides[1]
+                    _gather(part, after, shift, scale, tables, tile_rows, squares, low[j - start :],
+                            high[j - start :], found)  # fmt: skip
                     total = tile_rows[: i_end - i].sum()
                     if math.isfinite(total):
                         for k in range(i_end - i):

@@ -16,8 +16,6 @@ from numba.extending import intrinsic
 
 LANES = 16
 
-FETCHED = 2
-"""How many rounds of rows ahead memory is fetched."""
 """Weights that are worked on at once."""
 
 RESULTS = ("s1", "s2", "s3", "s4", "l1", "zeros", "low", "high")
@@ -130,7 +128,7 @@ def _row_loop(rows: int) -> Any:
     """Make the loop over some rows at a time; see `four_rows`."""
 
     def type_rows(
-        _typing: Any, x: Any, _row: Any, _chunks: Any, shift: Any, scale: Any, tables: Any, *_places: Any
+        _typing: Any, x: Any, _row: Any, _chunks: Any, _ahead: Any, shift: Any, scale: Any, tables: Any, *_places: Any
     ) -> Any:
         moved, summed = shift != types.none, x.dtype in (types.float32, types.float64) and tables != types.none
         halves, double = x.dtype == types.uint16, x.dtype == types.float64
@@ -139,15 +137,15 @@ def _row_loop(rows: int) -> Any:
 
         def generate(context: Any, b: Any, signature: Any, args: Any) -> Any:
             weights, rows2, squares, low, high, found = (
-                _array(context, b, signature, args, k) for k in (0, 6, 7, 8, 9, 10)
+                _array(context, b, signature, args, k) for k in (0, 7, 8, 9, 10, 11)
             )
             stride = b.extract_value(weights.strides, 0)
             start = b.add(b.ptrtoint(weights.data, _LONG), b.mul(args[1], stride))
             pair: Any = None
             if tables != types.none:
-                counted = _array(context, b, signature, args, 5)
+                counted = _array(context, b, signature, args, 6)
                 pair = (counted.data, b.gep(counted.data, [b.extract_value(counted.shape, 1)]))
-            shifts, scales = (_all(b, args[k], _DOUBLES) if moved else None for k in (3, 4))
+            shifts, scales = (_all(b, args[k], _DOUBLES) if moved else None for k in (4, 5))
             rounded = None
             if moved:
                 with b.goto_entry_block():
@@ -165,11 +163,10 @@ def _row_loop(rows: int) -> Any:
             loop.carry("high", vector, float("-inf"))
             columns = _Columns(loop, squares.data, low.data, high.data, element)
             offset = b.mul(loop.number, _LONG(LANES * size))
-            ahead = b.mul(stride, _LONG(FETCHED * rows))
             for row in range(rows):
                 address = b.add(b.add(start, b.mul(stride, _LONG(row))), offset)
                 raw = _load(b, address, halves, vector, size)
-                _fetch(b, b.add(address, ahead))
+                _fetch(b, b.add(address, args[3]))
                 x = raw if double else b.fpext(raw, _DOUBLES)
                 d, y = (b.fmul(b.fsub(x, shifts), scales), b.fmul(x, scales)) if moved else (x, x)
                 y2 = b.fmul(y, y)
@@ -212,7 +209,7 @@ def _row_loop(rows: int) -> Any:
                 b.store(_sum(b, ended[f"row{row}"]), b.gep(rows2.data, [b.add(args[1], _LONG(row))]))
             return context.get_dummy_value()
 
-        arguments = (x, types.int64, types.int64, shift, scale, tables, *_places)
+        arguments = (x, types.int64, types.int64, types.int64, shift, scale, tables, *_places)
         return types.void(*arguments), generate
 
     return type_rows
@@ -234,7 +231,7 @@ def _load(b: Any, address: Any, halves: bool, vector: Any, size: int) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def four_rows(
-    typing: Any, x: Any, row: Any, chunks: Any, shift: Any, scale: Any, tables: Any, rows2: Any, squares: Any, low: Any,
+    typing: Any, x: Any, row: Any, chunks: Any, ahead: Any, shift: Any, scale: Any, tables: Any, rows2: Any, squares: Any, low: Any,
     high: Any, found: Any,
 ) -> Any:  # fmt: skip
     """Gather the first `chunks` times sixteen columns of four rows: bins or patterns, power sums, rows, columns.
@@ -245,6 +242,8 @@ def four_rows(
         float32 or float64, or uint16 for the patterns of bfloat16; (rows, columns), its rows without gaps.
     row
         The first of the four.
+    ahead
+        How many bytes from there memory is fetched that is wanted soon.
     shift, scale
         What the weights are moved by before they are summed and counted; None for neither. float64 needs them.
     tables
@@ -258,25 +257,25 @@ def four_rows(
     found
         `RESULTS` so far, float64. Smallest and largest are those of `low` and `high`.
     """
-    return _row_loop(4)(typing, x, row, chunks, shift, scale, tables, rows2, squares, low, high, found)
+    return _row_loop(4)(typing, x, row, chunks, ahead, shift, scale, tables, rows2, squares, low, high, found)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def two_rows(
-    typing: Any, x: Any, row: Any, chunks: Any, shift: Any, scale: Any, tables: Any, rows2: Any, squares: Any, low: Any,
+    typing: Any, x: Any, row: Any, chunks: Any, ahead: Any, shift: Any, scale: Any, tables: Any, rows2: Any, squares: Any, low: Any,
     high: Any, found: Any,
 ) -> Any:  # fmt: skip
     """Gather two rows; see `four_rows`."""
-    return _row_loop(2)(typing, x, row, chunks, shift, scale, tables, rows2, squares, low, high, found)
+    return _row_loop(2)(typing, x, row, chunks, ahead, shift, scale, tables, rows2, squares, low, high, found)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def one_row(
-    typing: Any, x: Any, row: Any, chunks: Any, shift: Any, scale: Any, tables: Any, rows2: Any, squares: Any, low: Any,
+    typing: Any, x: Any, row: Any, chunks: Any, ahead: Any, shift: Any, scale: Any, tables: Any, rows2: Any, squares: Any, low: Any,
     high: Any, found: Any,
 ) -> Any:  # fmt: skip
     """Gather one row; see `four_rows`."""
-    return _row_loop(1)(typing, x, row, chunks, shift, scale, tables, rows2, squares, low, high, found)
+    return _row_loop(1)(typing, x, row, chunks, ahead, shift, scale, tables, rows2, squares, low, high, found)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
