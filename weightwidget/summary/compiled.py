@@ -7,6 +7,7 @@ from typing import Any
 from numba import types
 
 from weightwidget.summary.compiled_add import add, add_patterns
+from weightwidget.summary.compiled_bare import add_bare, count_infinite
 from weightwidget.summary.compiled_batch import measure_batch
 from weightwidget.summary.compiled_ends import is_usual, take_counts, take_norms, take_picture
 
@@ -23,6 +24,7 @@ _SUMMED = (_i8, _i8, _i8, _f8, _f8, _u4[:, ::1], *_REST)
 _BARE = (_i8, _i8, _i8, _NONE, _NONE, _u4[:, ::1], *_REST)
 
 
+_ALONE = (_i8, _u4[:, ::1], _f8[::1], _i8[::1])
 _BATCH = (
     *(_i8[:, ::1], _i8[::1], _f8[:, ::1], _i8[:, ::1], _i8[::1], types.float32[::1]),
     *(_u4[::1], _u4[::1], _u4[:, ::1], types.Array(types.uint16, 1, "C", readonly=True), _f8[::1], _f8[::1]),
@@ -47,6 +49,9 @@ SIGNATURES: dict[str, tuple[Any, Any]] = {
     "bfloat16": (add, (_block(types.uint16), *_BARE)),
     "moved float32": (add, (_block(types.float32), *_SUMMED)),
     "float64": (add, (_block(types.float64), *_SUMMED)),
+    "bare float32": (add_bare, (_constant(types.float32), *_ALONE)),
+    "bare bfloat16": (add_bare, (_constant(types.uint16), *_ALONE)),
+    "infinite": (count_infinite, (_u4[:, ::1], _i8[::1])),
     "batch float32": (measure_batch, (_constant(types.float32), *_BATCH)),
     "batch bfloat16": (measure_batch, (_constant(types.uint16), *_BATCH)),
     "16 bits": (add_patterns, (_block(types.uint16), _constant(types.float32), *_COUNTED)),

@@ -66,7 +66,7 @@ def _bin(v: Any, shift: Any, scale: Any) -> Any:
 
 
 @njit(**_EXACT)  # type: ignore[untyped-decorator]
-def _locate(
+def locate(
     x: Any, place: Any, top: Any, left: Any, columns: Any, known: Any, end: Any, totals: Any, counts: Any
 ) -> None:
     """Find where an extreme of a block is: the first weight that equals it, in row-major order.
@@ -102,7 +102,7 @@ def _locate(
 
 
 @njit(**_EXACT)  # type: ignore[untyped-decorator]
-def _finite_ends(x: Any, found: Any) -> None:
+def find_ends(x: Any, found: Any) -> None:
     """Let `found` have the smallest and largest finite weight of a tile."""
     found[_LEAST], found[_MOST] = np.inf, -np.inf
     for i in range(x.shape[0]):
@@ -234,7 +234,7 @@ def add(
     height, width = x.shape
     pooled, normed = lows.size > 0, columns2.size > 0
     before = totals[LOW], totals[HIGH]
-    pending = np.full((2, 3), height)  # where new extremes are, see `_locate`
+    pending = np.full((2, 3), height)  # where new extremes are, see `locate`
     cell_row = 0
     while pooled and cell_rows[cell_row + 1] <= top:
         cell_row += 1
@@ -275,7 +275,7 @@ def add(
                                         tops, totals, counts)  # fmt: skip
                     # Smallest and largest are running ones of the columns: infinities of rows above stay in them.
                     if math.isinf(found[_LEAST]) or math.isinf(found[_MOST]):
-                        _finite_ends(part, found)
+                        find_ends(part, found)
                     for k in range(2):
                         value, known, place = found[_LEAST + k], totals[LOW + k], pending[k]
                         if value < known if k == 0 else value > known:
@@ -303,7 +303,19 @@ def add(
         first, cell_row = end, cell_row + 1
     for k in range(2):
         if pending[k, 0] < height:
-            _locate(x, pending[k], top, left, columns, before[k], LOW + k, totals, counts)
+            locate(x, pending[k], top, left, columns, before[k], LOW + k, totals, counts)
+
+
+def keeps_sums(x: Any) -> Any:
+    """Whether sums are kept of a type; of patterns, they follow from the counts."""
+    raise NotImplementedError("compiled code only")
+
+
+@overload(keeps_sums, strict=False)  # type: ignore[untyped-decorator]
+def _keeps_sums(x: Any) -> Any:
+    if x.dtype == types.uint16:
+        return lambda x: False  # noqa: ARG005
+    return lambda x: True  # noqa: ARG005
 
 
 def as_element(x: Any, value: Any) -> Any:

@@ -18,6 +18,9 @@ LANES = 16
 
 """Weights that are worked on at once."""
 
+FETCHED = 2048
+"""Bytes that memory is fetched ahead where weights lie one after the other."""
+
 RESULTS = ("s1", "s2", "s3", "s4", "l1", "zeros", "low", "high")
 """What a loop adds to. Loops over narrow types change the last two only: the rest follows from the counts."""
 
@@ -151,14 +154,13 @@ def _row_loop(rows: int) -> Any:
                 with b.goto_entry_block():
                     rounded = b.alloca(_FLOATS)
                     rounded.align = 64
-            magnitude = cgutils.get_or_insert_function(
-                b.module, ir.FunctionType(_DOUBLES, [_DOUBLES]), f"llvm.fabs.v{LANES}f64"
-            )
             loop = _Loop(b, args[2])
             squared = [f"row{row}" for row in range(rows)]
-            for name in ("s1", "s2", "s3", "s4", "l1", *squared):
+            sums = ("s1", "s2", "s3", "s4", "l1") if moved else ("s1", "s3", "s4", "l1")  # else s2 is what rows come to
+            for name in (*(sums if summed else ()), *squared):
                 loop.carry(name, _DOUBLES, 0.0)
-            loop.carry("zeros", _INTS, 0)
+            if summed:
+                loop.carry("zeros", _INTS, 0)
             loop.carry("low", vector, float("inf"))
             loop.carry("high", vector, float("-inf"))
             columns = _Columns(loop, squares.data, low.data, high.data, element)
@@ -173,15 +175,7 @@ def _row_loop(rows: int) -> Any:
                 loop.add(f"row{row}", y2)
                 columns.take(raw, y2)
                 if summed:
-                    d2 = b.fmul(d, d) if moved else y2
-                    null = b.fcmp_ordered("==", raw, ir.Constant(vector, [0.0] * LANES))
-                    loop.now["zeros"] = b.sub(loop.now["zeros"], b.sext(null, _INTS))
-                    loop.add("l1", b.call(magnitude, [x]))
-                    loop.add("s1", d)
-                    if moved:
-                        loop.add("s2", d2)  # else it is what the rows' squares come to
-                    loop.add("s3", b.fmul(d2, d, flags=_LOOSE))
-                    loop.add("s4", b.fmul(d2, d2, flags=_LOOSE))
+                    _add_powers(loop, raw, x, d, b.fmul(d, d) if moved else y2)
                 if halves:
                     _count(b, pair, _at(b, address, _SHORT), 0, 1)
                 elif summed and moved:
@@ -193,18 +187,7 @@ def _row_loop(rows: int) -> Any:
             loop.reach("low", columns.low, "<")
             loop.reach("high", columns.high, ">")
             ended = loop.end()
-            ended["zeros"] = b.uitofp(ended["zeros"], _DOUBLES)
-            if not summed or not moved:
-                del ended["s2"]
-            for name in RESULTS[:6] if summed else ():
-                if name in ended:
-                    place = b.gep(found.data, [_LONG(RESULTS.index(name))])
-                    b.store(b.fadd(b.load(place), _sum(b, ended[name])), place)
-            for name, sign in (("low", "<"), ("high", ">")):
-                place = b.gep(found.data, [_LONG(RESULTS.index(name))])
-                value, known = _furthest(b, ended[name], sign), b.load(place)
-                value = value if double else b.fpext(value, _DOUBLE)
-                b.store(b.select(b.fcmp_ordered(sign, value, known), value, known), place)
+            _add_results(b, found.data, ended, double)
             for row in range(rows):
                 b.store(_sum(b, ended[f"row{row}"]), b.gep(rows2.data, [b.add(args[1], _LONG(row))]))
             return context.get_dummy_value()
@@ -213,6 +196,35 @@ def _row_loop(rows: int) -> Any:
         return types.void(*arguments), generate
 
     return type_rows
+
+
+def _add_powers(loop: _Loop, raw: Any, x: Any, d: Any, d2: Any) -> None:
+    """Add weights to the sums: as they are stored, in float64, shifted and scaled, and the squares of that."""
+    b = loop.b
+    null = b.fcmp_ordered("==", raw, ir.Constant(raw.type, [0.0] * LANES))
+    loop.now["zeros"] = b.sub(loop.now["zeros"], b.sext(null, _INTS))
+    kind = ir.FunctionType(_DOUBLES, [_DOUBLES])
+    magnitude = cgutils.get_or_insert_function(b.module, kind, f"llvm.fabs.v{LANES}f64")
+    loop.add("l1", b.call(magnitude, [x]))
+    loop.add("s1", d)
+    if "s2" in loop.now:
+        loop.add("s2", d2)
+    loop.add("s3", b.fmul(d2, d, flags=_LOOSE))
+    loop.add("s4", b.fmul(d2, d2, flags=_LOOSE))
+
+
+def _add_results(b: Any, found: Any, ended: dict[str, Any], double: bool) -> None:
+    """Add what a loop carried to `RESULTS`."""
+    for name in RESULTS[:6]:
+        if name in ended:
+            values = b.uitofp(ended[name], _DOUBLES) if name == "zeros" else ended[name]
+            place = b.gep(found, [_LONG(RESULTS.index(name))])
+            b.store(b.fadd(b.load(place), _sum(b, values)), place)
+    for name, sign in (("low", "<"), ("high", ">")):
+        place = b.gep(found, [_LONG(RESULTS.index(name))])
+        value, known = _furthest(b, ended[name], sign), b.load(place)
+        value = value if double else b.fpext(value, _DOUBLE)
+        b.store(b.select(b.fcmp_ordered(sign, value, known), value, known), place)
 
 
 def _fetch(b: Any, address: Any) -> None:
@@ -276,6 +288,49 @@ def one_row(
 ) -> Any:  # fmt: skip
     """Gather one row; see `four_rows`."""
     return _row_loop(1)(typing, x, row, chunks, ahead, shift, scale, tables, rows2, squares, low, high, found)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def stretch(_typing: Any, x: Any, first: Any, chunks: Any, tables: Any, found: Any) -> Any:  # noqa: ARG001
+    """Gather `chunks` times sixteen weights that lie one after the other: bins or patterns, power sums, extremes.
+
+    Parameters
+    ----------
+    x
+        float32, or uint16 for the patterns of bfloat16; (elements,), without gaps.
+    first
+        The first weight.
+    tables, found
+        See `four_rows`. Of patterns, only the extremes are found beside the counts.
+    """
+    halves = x.dtype == types.uint16
+    size, vector = (2 if halves else 4), _FLOATS
+
+    def generate(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        weights, counted, found = (_array(context, b, signature, args, k) for k in (0, 3, 4))
+        pair = (counted.data, b.gep(counted.data, [b.extract_value(counted.shape, 1)]))
+        start = b.add(b.ptrtoint(weights.data, _LONG), b.mul(args[1], _LONG(size)))
+        loop = _Loop(b, args[2])
+        for name in () if halves else ("s1", "s2", "s3", "s4", "l1"):
+            loop.carry(name, _DOUBLES, 0.0)
+        if not halves:
+            loop.carry("zeros", _INTS, 0)
+        loop.carry("low", vector, float("inf"))
+        loop.carry("high", vector, float("-inf"))
+        address = b.add(start, b.mul(loop.number, _LONG(LANES * size)))
+        raw = _load(b, address, halves, vector, size)
+        _fetch(b, b.add(address, _LONG(FETCHED)))
+        loop.reach("low", raw, "<")
+        loop.reach("high", raw, ">")
+        if not halves:
+            x = b.fpext(raw, _DOUBLES)
+            _add_powers(loop, raw, x, x, b.fmul(x, x))
+        _count(b, pair, _at(b, address, _SHORT), 0 if halves else 1, 1 if halves else 2)
+        ended = loop.end()
+        _add_results(b, found.data, ended, double=False)
+        return context.get_dummy_value()
+
+    return types.void(x, types.int64, types.int64, tables, found), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]
