@@ -9,12 +9,14 @@ from weightwidget.summary.compiling import SWITCH
 
 KERNEL_NAMES = ("float32", "moved float32", "float64", "bfloat16", "16 bits", "8 bits")
 
+OTHERS = ("usual float32", "usual float64", "batch float32", "batch bfloat16")
+
 
 @pytest.fixture(params=["compiled", "torch", "device"])
 def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The kernel in use. That for accelerators takes tensors in memory for such on a device."""
     if request.param == "compiled":
-        assert fused.KERNELS.load((*fused.ENDS, *KERNEL_NAMES))
+        assert fused.KERNELS.load((*fused.ENDS, *OTHERS, *KERNEL_NAMES))
     else:
         monkeypatch.setenv(SWITCH, "1")
     if request.param == "device":

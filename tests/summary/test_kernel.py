@@ -21,6 +21,7 @@ from weightwidget.summary.counted import CountedPass
 from weightwidget.summary.kernel import summarize_tensor
 from weightwidget.summary.parts import Measured, Total, cut
 from weightwidget.summary.record import TensorSummary
+from weightwidget.summary.sketch import SMALL
 from weightwidget.summary.streaming import Rounds, plan_of
 from weightwidget.summary.summed import SummedPass
 
@@ -495,7 +496,8 @@ def test_blocks_as_large_as_on_an_accelerator(kernel: str, dtype: torch.dtype) -
     np.testing.assert_allclose(found.column_norms, other.column_norms, rtol=1e-6)
 
 
-def test_scratch_is_large_enough() -> None:
-    from weightwidget.summary import compiled  # imported in the background as a rule
+def test_constants_of_compiled_kernels_agree() -> None:
+    from weightwidget.summary import compiled_add, compiled_batch  # imported in the background as a rule
 
-    assert fused.SCRATCH >= compiled.SCRATCH
+    assert fused.SCRATCH >= compiled_add.SCRATCH
+    assert (compiled_batch.SMALL, compiled_batch.USUAL) == (SMALL, summed.USUAL)

@@ -252,7 +252,11 @@ def add(
                 for j in range(start, stop, TILE_COLUMNS):
                     j_end = j + TILE_COLUMNS if j + TILE_COLUMNS < stop else stop
                     part = x[i:i_end, j:j_end]
-                    after = (j_end - j) * x.strides[1] if j_end < stop else (i_end - i) * x.strides[0] + (start - j) * x.strides[1]
+                    after = (
+                        (j_end - j) * x.strides[1]
+                        if j_end < stop
+                        else (i_end - i) * x.strides[0] + (start - j) * x.strides[1]
+                    )
                     _gather(part, after, shift, scale, tables, tile_rows, squares, low[j - start :],
                             high[j - start :], found)  # fmt: skip
                     total = tile_rows[: i_end - i].sum()

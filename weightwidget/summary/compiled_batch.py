@@ -32,8 +32,6 @@ in `cells`, how many cells there are, and where in `out` its norms and its thumb
 JOB = 12
 
 
-
-
 MEAN, M2, M3, M4, L1 = range(5)
 """Places in `totals` of what is kept as values: moments about the mean. Extremes follow, as elsewhere."""
 
@@ -298,7 +296,7 @@ def _distinct(values: Any, keys: Any, numbers: Any) -> Any:
     tables = np.zeros((4, 256), np.int64)
     for i in range(n):
         # One zero, whatever its sign; then bits whose order is that of the values.
-        bits = np.float32(values[i] + np.float32(0.0)).view(np.uint32)
+        bits = np.float32(values[i]).view(np.uint32) if values[i] != 0 else np.uint32(0)
         bits ^= np.uint32(0xFFFFFFFF) if bits >> np.uint32(31) else np.uint32(0x80000000)
         sorted_[i] = bits
         for k in range(4):

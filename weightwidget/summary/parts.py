@@ -48,14 +48,28 @@ def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def cut(shape: tuple[int, ...], elements: int) -> Iterator[Box]:
-    """Cut a tensor into boxes of about as many elements: whole rows if they are that short, else parts of one row."""
+    """Cut a tensor into boxes of nearly the same size: whole rows if they are that short, else parts of one row.
+
+    Parameters
+    ----------
+    shape
+        Of the tensor.
+    elements
+        How many a box has at most (a whole row at least, where rows are not cut).
+    """
     rows, columns = matrix_shape(shape)
     if rows * columns == 0:
         return
-    height, width = max(1, elements // columns), min(columns, elements)
-    for top in range(0, rows, height):
-        for left in range(0, columns, width):
-            yield Box(top, left, min(height, rows - top), min(width, columns - left))
+    high, wide = _share(rows, max(1, elements // columns)), _share(columns, elements)
+    for top in range(0, rows, high):
+        for left in range(0, columns, wide):
+            yield Box(top, left, min(high, rows - top), min(wide, columns - left))
+
+
+def _share(length: int, most: int) -> int:
+    """Size of the parts of an axis, of which there are an even number: so two threads, or four, end together."""
+    parts = -(-length // most)
+    return -(-length // (parts + parts % 2)) if parts > 1 else length
 
 
 @dataclass(frozen=True)
