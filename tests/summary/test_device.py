@@ -13,8 +13,8 @@ from weightwidget.detail.histogram import histogram
 from weightwidget.detail.tiles import tile
 from weightwidget.summary import device
 from weightwidget.summary.blocks import Blocks
-from weightwidget.summary.kernel import record_of, summarize_tensor
 from weightwidget.summary.finishing import finish
+from weightwidget.summary.kernel import record_of, summarize_tensor
 from weightwidget.summary.scan import Scan
 from weightwidget.summary.streaming import plan_of
 

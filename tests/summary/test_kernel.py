@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.summary.stub import counts_of, ref_of
 from weightwidget.summary import blocks as blocks_module
-from weightwidget.summary import device, fused
+from weightwidget.summary import device, fused, summed
 from weightwidget.summary.blocks import Blocks
 from weightwidget.summary.cancel import Cancelled
 from weightwidget.summary.counted import CountedPass

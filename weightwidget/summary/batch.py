@@ -161,7 +161,7 @@ class Batch:
                 length += len(cells)
             return places[id(cells)]
 
-        jobs = []
+        jobs: list[tuple[int, ...]] = []
         for ref, tensor, layout in zip(self._refs, self._tensors, self._layouts, strict=True):
             height, width = layout.cells
             rows, columns = (layout.rows, layout.columns) if len(ref.shape) > 1 else (0, 0)
@@ -204,11 +204,19 @@ class Batch:
             low, high = totals[5:]
             picture = self._out[ends[2] : place].reshape(layout.cells) if self._thumbnail else None
             measured = Measured(
-                *(nan, posinf, neginf, zeros),
-                *((low, high, argmin, argmax) if finite else (np.nan, np.nan, None, None)),
-                *spread,
-                *((self._out[ends[0] : ends[1]], self._out[ends[1] : ends[2]]) if rows else (None, None)),
-                picture,
+                nan=nan,
+                posinf=posinf,
+                neginf=neginf,
+                zeros=zeros,
+                low=low if finite else np.nan,
+                high=high if finite else np.nan,
+                argmin=argmin if finite else None,
+                argmax=argmax if finite else None,
+                moments=spread[0],
+                sketch=spread[1],
+                row_norms=self._out[ends[0] : ends[1]] if rows else None,
+                column_norms=self._out[ends[1] : ends[2]] if rows else None,
+                thumbnail=picture,
             )
             records.append(record_of(ref, kind, measured))
         return records

@@ -287,9 +287,12 @@ def add(
                             place[0], place[1], place[2] = i, j, j_end
                         elif value == known and i == place[0]:
                             place[1], place[2] = min(j, place[1]), max(j_end, place[2])
-                        elif value == known and i < place[0]:
-                            if place[0] < height or (top + i) * columns < counts[ARGMIN + k]:
-                                place[0], place[1], place[2] = i, j, j_end
+                        elif (
+                            value == known
+                            and i < place[0]
+                            and (place[0] < height or (top + i) * columns < counts[ARGMIN + k])
+                        ):
+                            place[0], place[1], place[2] = i, j, j_end
             if pooled:
                 cell = 0
                 while cell_columns[cell + 1] <= left + start:

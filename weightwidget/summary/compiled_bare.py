@@ -9,8 +9,6 @@ import numpy as np
 from numba import njit
 
 from weightwidget.summary.compiled_add import (
-    ARGMAX,
-    ARGMIN,
     FINITE,
     HIGH,
     L1,

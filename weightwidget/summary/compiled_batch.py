@@ -57,8 +57,8 @@ def _pointer(_typing: Any, address: Any, like: Any) -> Any:
 
 @njit(**_LOOSE)  # type: ignore[untyped-decorator]
 def measure_batch(
-    like: Any, jobs: Any, cells: Any, totals: Any, counts: Any, marks: Any, out: Any, keys: Any, numbers: Any, tables: Any,
-    order: Any, area: Any, scratch: Any,
+    like: Any, jobs: Any, cells: Any, totals: Any, counts: Any, marks: Any, out: Any, keys: Any, numbers: Any,
+    tables: Any, order: Any, area: Any, scratch: Any,
 ) -> None:  # fmt: skip
     """Measure tensors one after the other.
 

@@ -30,7 +30,7 @@ ENDS = ("counts", "norms", "picture")
 """Kernels that every tensor needs beside that for its blocks."""
 
 SCRATCH = 1 << 15
-"""Float64 numbers of a thread that a kernel writes to in between; more than `compiled_add.SCRATCH`, which tests check."""
+"""Float64 numbers of a thread that a kernel writes to in between; more than `compiled_add.SCRATCH`, as a test checks."""
 
 
 class _Scratch(threading.local):

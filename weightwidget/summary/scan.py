@@ -225,14 +225,16 @@ class Scan:
         """Measure a tensor together with some of those that come next; give those that must be done alone."""
         left = (self.total_bytes - self.done_bytes) // torch_dtype(first.ref.dtype).itemsize
         batch = Batch(first.ref.dtype, self._thumbnail, min(COST, left // (4 * self._workers)))
-        together, alone = [], []
+        together: list[Task] = []
+        alone: list[Task] = []
         task: Task | None = first
         with in_turn:
             while task is not None:
                 try:
                     (together if batch.add(task.ref) else alone).append(task)
                 except Exception:
-                    alone.append(task)  # there it fails again, and is told of
+                    log.debug("tensor %s cannot be read", task.ref.name, exc_info=True)
+                    alone.append(task)  # there it fails again, and its record says why
                 task = self._queue.take_more(lambda ref: suits(ref) and batch.has_room(ref))
         if not together:
             return alone

@@ -243,8 +243,8 @@ def _load(b: Any, address: Any, halves: bool, vector: Any, size: int) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def four_rows(
-    typing: Any, x: Any, row: Any, chunks: Any, ahead: Any, shift: Any, scale: Any, tables: Any, rows2: Any, squares: Any, low: Any,
-    high: Any, found: Any,
+    typing: Any, x: Any, row: Any, chunks: Any, ahead: Any, shift: Any, scale: Any, tables: Any, rows2: Any,
+    squares: Any, low: Any, high: Any, found: Any,
 ) -> Any:  # fmt: skip
     """Gather the first `chunks` times sixteen columns of four rows: bins or patterns, power sums, rows, columns.
 
@@ -274,8 +274,8 @@ def four_rows(
 
 @intrinsic  # type: ignore[untyped-decorator]
 def two_rows(
-    typing: Any, x: Any, row: Any, chunks: Any, ahead: Any, shift: Any, scale: Any, tables: Any, rows2: Any, squares: Any, low: Any,
-    high: Any, found: Any,
+    typing: Any, x: Any, row: Any, chunks: Any, ahead: Any, shift: Any, scale: Any, tables: Any, rows2: Any,
+    squares: Any, low: Any, high: Any, found: Any,
 ) -> Any:  # fmt: skip
     """Gather two rows; see `four_rows`."""
     return _row_loop(2)(typing, x, row, chunks, ahead, shift, scale, tables, rows2, squares, low, high, found)
@@ -283,8 +283,8 @@ def two_rows(
 
 @intrinsic  # type: ignore[untyped-decorator]
 def one_row(
-    typing: Any, x: Any, row: Any, chunks: Any, ahead: Any, shift: Any, scale: Any, tables: Any, rows2: Any, squares: Any, low: Any,
-    high: Any, found: Any,
+    typing: Any, x: Any, row: Any, chunks: Any, ahead: Any, shift: Any, scale: Any, tables: Any, rows2: Any,
+    squares: Any, low: Any, high: Any, found: Any,
 ) -> Any:  # fmt: skip
     """Gather one row; see `four_rows`."""
     return _row_loop(1)(typing, x, row, chunks, ahead, shift, scale, tables, rows2, squares, low, high, found)
