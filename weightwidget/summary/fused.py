@@ -30,7 +30,7 @@ ENDS = ("counts", "norms", "picture")
 """Kernels that every tensor needs beside that for its blocks."""
 
 SCRATCH = 1 << 15
-"""Float64 numbers of a thread that a kernel writes to in between; more than `compiled_add.SCRATCH`, as a test checks."""
+"""Float64 numbers of a thread that a kernel writes to in between; more than `compiled_add.SCRATCH`: tests look."""
 
 
 class _Scratch(threading.local):
