@@ -215,9 +215,9 @@ def parts_of(weights: torch.Tensor, piece: int, size: int | None) -> list[Part]:
     for box in cut(ref.shape, piece):
         with_torch = CountedPass if plan.counted else SummedPass
         found = (
-            fused.run(Blocks(ref, weights, size, box, whole_rows=True), plan, lambda: False, lambda n: None),
+            fused.run(Blocks(ref, weights, size, box), plan, lambda: False, lambda n: None),
             with_torch(Blocks(ref, weights, size, box), plan).run(lambda: False, lambda n: None).part(),
-            DevicePass(Blocks(ref, weights, size, box, whole_rows=True), plan).run(lambda: False, lambda n: None),
+            DevicePass(Blocks(ref, weights, size, box), plan).run(lambda: False, lambda n: None),
         )
         for total, part in zip(totals, found, strict=True):
             total.add(part)

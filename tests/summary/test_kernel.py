@@ -52,7 +52,7 @@ def measured(ref, kernel: str, whole=None, size=None, thumbnail=64, piece=1 << 4
     while found is None:
         total = Total(rounds.plan)
         for box in boxes:
-            blocks = Blocks(ref, whole, size, box, whole_rows=kernel != "torch")
+            blocks = Blocks(ref, whole, size, box)
             if kernel == "device" and whole is not None:
                 part = device.DevicePass(blocks, rounds.plan).run(lambda: False, lambda n: None)
             elif fused.is_ready(rounds.plan):
@@ -112,8 +112,10 @@ def check(tensor: torch.Tensor, record: TensorSummary | None = None, rel: float 
         assert math.isnan(record.kurtosis)
     elif scaled.std() > 1e-12 * abs(scaled.mean()):
         centred = (scaled - scaled.mean()) / scaled.std()  # better conditioned for SciPy, the same by definition
-        assert record.skewness == pytest.approx(scipy.stats.skew(centred), rel=rel, abs=1e-9)
-        assert record.kurtosis == pytest.approx(scipy.stats.kurtosis(centred), rel=rel, abs=1e-9)
+        # Near zero they are differences of what the error is relative to.
+        error = rel * (np.abs(centred) ** 3).mean()
+        assert record.skewness == pytest.approx(scipy.stats.skew(centred), rel=0, abs=error)
+        assert record.kurtosis + 3 == pytest.approx(scipy.stats.kurtosis(centred) + 3, rel=rel)
     if tensor.ndim > 1:
         matrix = np.where(finite, everything, 0.0).reshape(tensor.shape[0], -1) * unit
         for norms, axis in ((record.row_norms, 1), (record.column_norms, 0)):
@@ -486,7 +488,7 @@ def test_blocks_as_large_as_on_an_accelerator(kernel: str, dtype: torch.dtype) -
     ref = ref_of(weights)
     found = measured(ref, kernel, weights, 1 << 22)
     other = check(weights)
-    assert found.moments.kurtosis == pytest.approx(other.kurtosis, rel=1e-9)
+    assert found.moments.kurtosis + 3 == pytest.approx(other.kurtosis + 3, rel=1e-6)
     assert found.moments.l1 == pytest.approx(other.l1, rel=1e-6)
     assert found.sketch.n == other.sketch.n
     assert found.sketch.quantile([0.1, 0.5]) == pytest.approx(other.quantile([0.1, 0.5]), rel=1e-9)

@@ -78,12 +78,18 @@ class Plan:
         Largest side of its picture; 0 for none.
     grid
         For types of more than 16 bits.
+    norms
+        Whether those of rows and columns are wanted; never of vectors.
     """
 
     shape: tuple[int, ...]
     dtype: str
     thumbnail: int
     grid: Grid = Grid()
+    norms: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "norms", self.norms and len(self.shape) > 1)
 
     @property
     def counted(self) -> bool:
@@ -94,11 +100,6 @@ class Plan:
     def single(self) -> bool:
         """Whether float32 holds every value of the type."""
         return self.counted or self.dtype == "float32"
-
-    @property
-    def norms(self) -> bool:
-        """Whether rows and columns have norms."""
-        return len(self.shape) > 1
 
 
 @dataclass
