@@ -131,10 +131,11 @@ class Blocks:
 
     def _pieces(self, matrix: torch.Tensor, row: int, column: int) -> Iterator[tuple[torch.Tensor, int, int]]:
         rows, columns = matrix.shape
-        # Parts of equal width, whole vector registers wide.
+        # Of about equal size: the last one would not be worth the start. Parts of rows are whole vector registers wide.
         pieces = max(1, -(-columns // self.size))
         width = min(columns, -(-columns // pieces // 16) * 16, self.size) or 1
         height = max(1, self.size // width)
+        height = -(-rows // -(-rows // height)) if rows else 1
         for top in range(0, rows, height):
             for left in range(0, columns, width):
                 yield matrix[top : top + height, left : left + width], row + top, column + left

@@ -10,7 +10,8 @@ import torch
 
 from weightwidget.summary.blocks import Blocks
 from weightwidget.summary.parts import Part, Plan, finite_codes, pattern_values
-from weightwidget.summary.passes import Array, Counts, Floats, Pass, count_codes, scratch
+from weightwidget.summary.passes import Array, Counts, Floats, Pass, count_codes
+from weightwidget.summary.scratch import scratch
 
 
 class CountedPass(Pass):
@@ -49,7 +50,7 @@ class CountedPass(Pass):
 
         def equal(part: torch.Tensor) -> Array:
             patterns = part.view(kind).numpy()
-            places = patterns == patterns.dtype.type(first)
+            places: Array = patterns == patterns.dtype.type(first)
             for other in others:
                 places |= patterns == patterns.dtype.type(other)
             return places

@@ -284,7 +284,7 @@ def nothing(plan: Plan) -> Part:
 def take_codes(table: Counts, dtype: str) -> tuple[npt.NDArray[np.uint16], Counts]:
     """The codes of finite weights that occur, ascending in value, and how often, out of a table by code."""
     order = finite_codes(dtype)
-    counts = table[order].astype(np.int64, copy=False)
+    counts = np.take(table, _finite_places(dtype)).astype(np.int64, copy=False)
     present = np.flatnonzero(counts)
     return order[present], counts[present]
 
@@ -307,6 +307,12 @@ def finite_codes(dtype: str) -> npt.NDArray[np.uint16]:
     values = pattern_values(dtype)
     finite = np.flatnonzero(np.isfinite(values))
     return finite[np.argsort(values[finite], kind="stable")].astype(np.uint16)
+
+
+@cache
+def _finite_places(dtype: str) -> npt.NDArray[np.intp]:
+    """The same as NumPy takes them fastest."""
+    return finite_codes(dtype).astype(np.intp)
 
 
 def moments_of(plan: Plan, part: Part) -> Moments:

@@ -7,8 +7,7 @@ for, and all that is computed of them is computed tile by tile.
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from weightwidget.summary.blocks import Blocks
 from weightwidget.summary.cancel import Cancelled
 from weightwidget.summary.parts import Part, Plan, take_codes
 from weightwidget.summary.pooling import Pool
+from weightwidget.summary.scratch import TILE, scratch
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -27,42 +27,15 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
-Shape = tuple[int, ...]
 
-TILE = 1 << 16
-"""Elements of a tile: what is computed of it in float32 and float64 stays in a core's cache of 1 MB."""
+_WIDTH = 1024
+"""Columns of a tile of many rows, at least."""
 
-_WIDTH = 2048
-"""Columns of a tile of a wide matrix. Some thirty rows then fit: a column's reduction is worth its start, and the
-cache lines of a transposed matrix are used whole."""
+_FEW = 8
+"""Rows of a cell of the thumbnail from which on torch's calls for each cell are worth their start."""
 
 _SMALL = 1e-30
 """Sum of squares from which on those that float32 cannot hold do not count beside the others."""
-
-
-class _Scratch(threading.local):
-    """Buffers of a thread, which grow and stay: fresh memory would cost as much as what is computed in it."""
-
-    def __init__(self) -> None:
-        self._buffers: dict[Hashable, torch.Tensor] = {}
-        self._views: dict[tuple[Hashable, Shape], torch.Tensor] = {}
-
-    def of(self, name: Hashable, shape: Shape, dtype: torch.dtype) -> torch.Tensor:
-        """Give a buffer in a shape; what a name had before is lost."""
-        view = self._views.get((name, shape))
-        if view is None:
-            count = math.prod(shape)
-            buffer = self._buffers.get(name)
-            if buffer is None or len(buffer) < count or len(self._views) > 1024:
-                self._views.clear()
-            if buffer is None or len(buffer) < count:
-                buffer = self._buffers[name] = torch.empty(count, dtype=dtype)
-            view = self._views[name, shape] = buffer[:count].view(shape)
-        return view
-
-
-_local = _Scratch()
-scratch = _local.of
 
 
 class Pass:
@@ -116,9 +89,8 @@ class Pass:
                 yield flat[start : start + TILE].view(1, -1), 0, start
             return
         # Tiles of equal width, whole vector registers wide.
-        wish = max(_WIDTH, TILE // max(rows, 1) // 16 * 16)
-        pieces = max(1, -(-columns // wish))
-        width = min(columns, -(-columns // pieces // 16) * 16) or 1
+        wish = max(_WIDTH, TILE // rows // 16 * 16)
+        width = min(columns, -(-columns // -(-columns // wish) // 16) * 16)
         height = max(1, TILE // width)
         for top in range(0, rows, height):
             for left in range(0, columns, width):
@@ -127,19 +99,19 @@ class Pass:
                     tile = scratch(f"tile {tile.dtype}", tile.shape, tile.dtype).copy_(tile)
                 yield tile, top, left
 
-    def draw(self, tile: torch.Tensor, top: int, left: int) -> None:
-        """Take a tile into the thumbnail, in a type in which NumPy and torch find minimum and maximum."""
+    def draw(self, part: torch.Tensor, top: int, left: int) -> None:
+        """Take a part into the thumbnail, in a type in which NumPy and torch find minimum and maximum."""
         if not self.pool.height:
             return
-        cuts = self.pool.row_cuts(top, tile.shape[0])
-        if len(cuts) > 2:
-            array = tile.numpy()
+        cuts = self.pool.row_cuts(top, part.shape[0])
+        if len(cuts) > 2 and len(part) < _FEW * len(cuts):
+            array = part.numpy()
             starts = [start for start, _ in cuts]
             low, high = np.minimum.reduceat(array, starts, 0), np.maximum.reduceat(array, starts, 0)
         else:
-            parts = [tile[start:end] for start, end in cuts] if len(cuts) > 1 else [tile]
-            low = _stack([_over_rows(part, torch.amin).numpy() for part in parts])
-            high = _stack([_over_rows(part, torch.amax).numpy() for part in parts])
+            bands = [part[start:end] for start, end in cuts]
+            low = np.stack([_over_rows(band, torch.amin).numpy() for band in bands])
+            high = np.stack([_over_rows(band, torch.amax).numpy() for band in bands])
         self.pool.add(low, high, top, left)
 
     def find(self, equal: Callable[[torch.Tensor], Array], block: torch.Tensor, top: int, left: int) -> int:
@@ -151,7 +123,7 @@ class Pass:
                 places = equal(block[row : row + step, column : column + TILE])
                 at = int(places.argmax())
                 if places.flat[at]:
-                    down, right = divmod(at, places.shape[1])
+                    down, right = divmod(at, int(places.shape[1]))
                     return (top + row + down) * self.blocks.columns + left + column + right
         raise AssertionError("what is looked for was found in the block")
 
@@ -222,10 +194,6 @@ def count_codes(table: Counts, codes: torch.Tensor) -> Counts:
     torch.from_numpy(counts).index_add_(0, codes, one.expand(len(codes)))
     np.add(table, counts, out=table)
     return counts
-
-
-def _stack(rows: list[Array]) -> Array:
-    return rows[0][None] if len(rows) == 1 else np.stack(rows)
 
 
 def _over_rows(block: torch.Tensor, reduce: Callable[..., torch.Tensor]) -> torch.Tensor:

@@ -18,6 +18,7 @@ from weightwidget.summary.model import ModelSummary
 from weightwidget.summary.parts import PIECE, Box
 from weightwidget.summary.queueing import Pace, Queue, Task
 from weightwidget.summary.record import TensorSummary, with_name
+from weightwidget.summary.scratch import release
 from weightwidget.summary.threads import one_thread
 
 log = logging.getLogger(__name__)
@@ -199,6 +200,7 @@ class Scan:
             failed = True
             log.exception("a thread of the scan of %s failed", self._name)
         finally:
+            release()
             with self._lock:
                 self._running -= 1
                 if failed:

@@ -12,7 +12,8 @@ import torch
 from weightwidget.summary.blocks import Blocks
 from weightwidget.summary.moments import Moments, scale_for
 from weightwidget.summary.parts import Grid, Part, Plan, moments_of
-from weightwidget.summary.passes import TILE, Array, Counts, Floats, Pass, count_codes, scratch
+from weightwidget.summary.passes import Array, Counts, Floats, Pass, count_codes
+from weightwidget.summary.scratch import TILE, scratch
 from weightwidget.summary.single import SingleSums
 
 _FAR = 4.0
@@ -142,8 +143,8 @@ class SummedPass(Pass):
         below = above = True
         if self.low <= self.high:
             low, high = self._code(self.low), self._code(self.high)
-            below = negative[low - 0x8000 :].any() if low >= 0x8000 else negative.any() or positive[: low + 1].any()
-            above = positive[high:].any() if high < 0x8000 else positive.any() or negative[: high - 0x7FFF].any()
+            below = bool(negative[max(0, low - 0x8000) :].any() or (low < 0x8000 and positive[: low + 1].any()))
+            above = bool(positive[high:].any() or (high >= 0x8000 and negative[: high - 0x7FFF].any()))
         if below:
             self._remember(float(block.amin()), -math.inf, block, top, left)
         if above:
@@ -164,8 +165,8 @@ class SummedPass(Pass):
         """Look at a block of float32 in float32; None if that is not good enough, or some weights are not finite."""
         found, shift = self._found(block), self.grid.shift
         sums, bins = SingleSums(shift), codes.numpy().view(np.uint32)
+        self.draw(block, top, left)
         for tile, row, column in self.tiles(block):
-            self.draw(tile, top + row, left + column)
             d, squares = sums.add(tile)
             end = found.codes + tile.numel()
             # Not by torch, which knows no shift that lets zeros in at the sign.
@@ -183,7 +184,7 @@ class SummedPass(Pass):
 
     def _in_double(self, block: torch.Tensor, codes: torch.Tensor, top: int, left: int) -> _Found:
         """Look at a block of any type in float64, and take note of its extremes and of what is not finite."""
-        found, ends = self._found(block), [math.inf, -math.inf]
+        found, smallest, largest = self._found(block), math.inf, -math.inf
         for tile, row, column in self.tiles(block):
             x = scratch("wide", tile.shape, torch.float64).copy_(tile)
             self.draw(tile if tile.dtype in (torch.float32, torch.float64) else x, top + row, left + column)
@@ -191,12 +192,12 @@ class SummedPass(Pass):
             if not (math.isfinite(low) and math.isfinite(high)):
                 finite = self._finite_only(x)
                 low, high = (float(finite.amin()), float(finite.amax())) if len(finite) else (math.inf, -math.inf)
-            ends = [min(low, ends[0]), max(high, ends[1])]
+            smallest, largest = min(low, smallest), max(high, largest)
             if self.plan.norms:
                 squares = torch.mul(x, self.grid.scale, out=scratch("wide squares", x.shape, torch.float64)).square_()
                 found.add_squares((squares.sum(1).numpy(), squares.sum(0).numpy()), row, column)
             self._sum_up(finite, codes, found)
-        self._remember(*ends, block, top, left)
+        self._remember(smallest, largest, block, top, left)
         return found
 
     def _finite_only(self, x: torch.Tensor) -> torch.Tensor:
@@ -239,7 +240,8 @@ def _equal(value: float) -> Callable[[torch.Tensor], Array]:
 def _zeros(block: torch.Tensor) -> int:
     """Number of zeros, of either sign."""
     # NumPy has all types, and is four times as fast.
-    return sum(int(np.count_nonzero(rows.numpy() == 0)) for rows in block.split(max(1, TILE // block.shape[1])))
+    step = max(1, TILE // block.shape[1])
+    return sum(int(np.count_nonzero(block[row : row + step].numpy() == 0)) for row in range(0, len(block), step))
 
 
 def _dot(a: torch.Tensor, b: torch.Tensor) -> float:
