@@ -58,6 +58,8 @@ DISTRIBUTIONS: dict[str, Make] = {
     "scale of 1e-30": lambda rng, count: 1e-30 * rng.normal(size=count),
     "scale of 1e30": lambda rng, count: 1e30 * rng.normal(size=count),
     "sparse": lambda rng, count: rng.normal(size=count) * (rng.random(count) > 0.9),
+    "two values": lambda rng, count: rng.normal() * rng.choice([-1.0, 1.0], count),  # all products round the same way
+    "uniform": lambda rng, count: rng.random(count),  # to one side of zero, but too near for a shift
     "constant": lambda rng, count: np.full(count, rng.normal()),
 }
 

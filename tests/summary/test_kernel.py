@@ -434,6 +434,20 @@ def test_thumbnail_sizes(shape: tuple[int, int], size: int) -> None:
         assert record.thumbnail[-1, -1] == -50.0
 
 
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize("shape", [(30, 41), (150, 333)])
+def test_norms_may_be_left_out(dtype: torch.dtype, shape: tuple[int, int]) -> None:
+    weights = normal(*shape, dtype=dtype)
+    record, other = (summarize_tensor(ref_of(weights), norms=norms) for norms in (False, True))
+    assert other.row_norms is not None
+    assert record.row_norms is None
+    assert record.column_norms is None
+    for key in ("nan", "zeros", "min", "max", "argmin", "argmax", "std", "l1", "kurtosis"):
+        assert getattr(record, key) == pytest.approx(getattr(other, key), rel=1e-6), key
+    np.testing.assert_array_equal(record.thumbnail, other.thumbnail)
+    assert record.quantile(0.3) == other.quantile(0.3)
+
+
 def test_what_has_no_numbers() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

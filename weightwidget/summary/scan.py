@@ -54,6 +54,8 @@ class Scan:
         Largest side of the tensors' pictures.
     known
         Records that are taken over as they are; their tensors are not read.
+    norms
+        Whether those of rows and columns are wanted, see `TensorSummary.row_norms`.
     """
 
     def __init__(
@@ -63,13 +65,14 @@ class Scan:
         workers: int | None = None,
         thumbnail: int = 64,
         known: Mapping[str, TensorSummary] | None = None,
+        norms: bool = True,
     ) -> None:
         self._name = source.name
         self._order = list(source.tensors)
         self._modules = dict(source.modules)
         self._kinds = {path: info.kind for path, info in source.modules.items()}
         self._on_progress = on_progress
-        self._thumbnail = thumbnail
+        self._thumbnail, self._norms = thumbnail, norms
         refs = source.tensors
         self._results = {name: known[name] for name in refs if name in known} if known else {}
         self._ties: dict[str, list[TensorRef]] = {}
@@ -225,7 +228,7 @@ class Scan:
         ref, kind = task.ref, self._kinds.get(task.ref.module, "")
         try:
             if task.work is None:
-                task.work = Work(ref, kind, self._thumbnail)
+                task.work = Work(ref, kind, self._thumbnail, norms=self._norms)
                 boxes = task.work.boxes
                 if len(boxes) > 1:
                     self._queue.add(task, boxes)
