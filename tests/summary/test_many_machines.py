@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -101,8 +102,20 @@ def test_ranks(tmp_path: Path) -> None:
         object.__setattr__(expected[name], "kind", first["fsdp"][name].kind)
     assert_same(first["fsdp"], expected)
     assert_same(second["tensor parallel"], weightwidget.summarize(ranks.tensors()))
+    bare = weightwidget.summarize(ranks.tensors(), norms=False)
+    assert {(record.row_norms, record.column_norms) for record in bare.tensors.values()} == {(None, None)}
+    assert_same(first["without norms"], bare)
     assert first["fsdp"].modules[""].nan == 1
     assert "weightwidget.summarize(model) in each of them" in first["refusal"]
+
+
+def test_an_executor_without_norms() -> None:
+    torch.manual_seed(0)
+    weights = {"large": torch.randn(2300, 2100), "small": torch.randn(70, 40), "vector": torch.randn(9001)}
+    with ThreadPoolExecutor(2) as executor:
+        found = weightwidget.summarize(weights, executor=executor, norms=False)
+    assert {(record.row_norms, record.column_norms) for record in found.tensors.values()} == {(None, None)}
+    assert_same(found, weightwidget.summarize(weights, norms=False))
 
 
 def test_one_process_alone_says_what_is_missing() -> None:
