@@ -365,6 +365,18 @@ def test_first_position_among_equal_ones() -> None:
     check(weights.double())
 
 
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_extremes_in_later_blocks(kernel: str, dtype: torch.dtype, sign: float) -> None:
+    # At first all of one sign, but not so much alike that float32 would not do for them.
+    sizes = normal(60, 701, dtype=torch.float64).mul_(1.5).exp_()
+    weights = (sign * torch.cat([-sizes[:30], sizes[30:]])).to(dtype)
+    found = measured(ref_of(weights), kernel, weights, 4096)
+    assert (found.low, found.high) == (weights.min(), weights.max())
+    flat = weights.double().numpy().reshape(-1)
+    assert (found.argmin, found.argmax) == (flat.argmin(), flat.argmax())
+
+
 @pytest.mark.parametrize("shape", [(123, 700), (7, 50, 11, 13), (90000,), (2, 3, 40000)])
 def test_file(shape: tuple[int, ...]) -> None:
     weights, read = torch.randn(shape), []

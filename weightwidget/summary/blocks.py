@@ -95,10 +95,15 @@ class Blocks:
             with suppress(RuntimeError):
                 self._matrix = whole.view(self.rows, self.columns)
 
+    @property
+    def lasting(self) -> bool:
+        """Whether blocks are parts of what is in memory anyhow."""
+        return self._values is not None or self._matrix is not None
+
     def __iter__(self) -> Iterator[tuple[torch.Tensor, int, int]]:
         """Yield (block of shape (r, c), its first row, its first column), in reading order.
 
-        A block is whole rows, or a part of one. It is good until the next one.
+        A block is whole rows, or a part of one. It is good until the next one, or, if they are `lasting`, as long as the tensor.
         """
         box = self.box
         if self._values is not None:

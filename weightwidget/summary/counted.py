@@ -29,22 +29,14 @@ class CountedPass(Pass):
             codes = scratch("codes", block.shape, torch.int32).copy_(block.view(torch.uint16)).view(-1)
         else:
             codes = block.view(torch.uint8).reshape(-1)
-        self._find_ends(count_codes(self.table, codes), block, top, left)
+        # A zero of the other sign is beyond the first one in this order, but no new extreme.
+        self.take_ends(*self._order.beyond(count_codes(self.table, codes)), block, top, left)
         if self.plan.norms or self.pool.height:
             for tile, row, column in self.tiles(block):
                 self._add_tile(tile, top + row, left + column)
 
-    def _find_ends(self, counts: Counts, block: torch.Tensor, top: int, left: int) -> None:
-        """Take note of a block's smallest and largest weight, if they are new ones."""
-        low, high = self._order.beyond(counts)
-        # A zero of the other sign is no new one.
-        if low is not None and low < self.low:
-            self.low, self.argmin = low, self.find(self._equal(low), block, top, left)
-        if high is not None and high > self.high:
-            self.high, self.argmax = high, self.find(self._equal(high), block, top, left)
-
-    def _equal(self, value: float) -> Callable[[torch.Tensor], Array]:
-        """A test of weights, by their patterns: zero has two, as a rule."""
+    def equal(self, value: float) -> Callable[[torch.Tensor], Array]:
+        """See `Pass.equal`. Weights are told by their patterns; zero has two, as a rule."""
         first, *others = np.flatnonzero(pattern_values(self.plan.dtype) == value)
         kind = torch.uint16 if self._wide else torch.uint8
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,7 +60,8 @@ class Pass:
         self.column_squares = np.zeros(self._box.width if plan.norms else 0)
         self.pool = Pool(blocks.rows, blocks.columns, plan.thumbnail)
         self.low, self.high = math.inf, -math.inf
-        self.argmin = self.argmax = -1
+        self._argmin: Callable[[], int] = lambda: -1
+        self._argmax = self._argmin
 
     def run(self, cancelled: Callable[[], bool], advance: Callable[[int], None]) -> Self:
         """Go through all blocks; see `weightwidget.summary.streaming.measure`."""
@@ -114,10 +116,29 @@ class Pass:
             high = np.stack([_over_rows(band, torch.amax).numpy() for band in bands])
         self.pool.add(low, high, top, left)
 
-    def find(self, equal: Callable[[torch.Tensor], Array], block: torch.Tensor, top: int, left: int) -> int:
-        """Position, in the tensor, of the first element of a block that is equal to what is looked for."""
+    def equal(self, value: float) -> Callable[[torch.Tensor], Array]:
+        """Make the test of weights for a value."""
+        raise NotImplementedError
+
+    def take_ends(self, low: float | None, high: float | None, block: torch.Tensor, top: int, left: int) -> None:
+        """Take note of a block's smallest and largest weight, if they are new ones: of equal ones the first counts."""
+        if low is not None and low < self.low:
+            self.low, self._argmin = low, self._finder(low, block, top, left)
+        if high is not None and high > self.high:
+            self.high, self._argmax = high, self._finder(high, block, top, left)
+
+    def _finder(self, value: float, block: torch.Tensor, top: int, left: int) -> Callable[[], int]:
+        """Find a value at the end, when it is known to be an extreme one, if the block is still there then."""
+        find = partial(self._find, value, block, top, left)
+        if self.blocks.lasting:
+            return find
+        found = find()
+        return lambda: found
+
+    def _find(self, value: float, block: torch.Tensor, top: int, left: int) -> int:
+        """Position, in the tensor, of the first element of a block that has a value."""
         rows, columns = block.shape
-        step = max(1, TILE // columns)
+        equal, step = self.equal(value), max(1, TILE // columns)
         for row in range(0, rows, step):
             for column in range(0, columns, TILE):
                 places = equal(block[row : row + step, column : column + TILE])
@@ -125,7 +146,7 @@ class Pass:
                 if places.flat[at]:
                     down, right = divmod(at, int(places.shape[1]))
                     return (top + row + down) * self.blocks.columns + left + column + right
-        raise AssertionError("what is looked for was found in the block")
+        raise AssertionError(f"{value} was found in the block")
 
     def squares_in_single(self, tile: torch.Tensor, squares: torch.Tensor) -> tuple[Floats, Floats]:
         """Square sums of the rows and of the columns of a tile, of the squares in float32, good to 1e-6.
@@ -169,8 +190,8 @@ class Pass:
             zeros=zeros,
             low=self.low,
             high=self.high,
-            argmin=self.argmin,
-            argmax=self.argmax,
+            argmin=self._argmin(),
+            argmax=self._argmax(),
             sums=sums,
             l1=l1,
             codes=codes,

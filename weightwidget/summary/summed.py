@@ -138,24 +138,15 @@ class SummedPass(Pass):
 
     def _find_ends(self, counts: Counts, block: torch.Tensor, top: int, left: int) -> None:
         """Take note of the smallest and the largest weight of a block that is all finite, if they may be new ones."""
-        # The bins are in the order of the weights: negative ones downwards from 0x8000, the others upwards from 0.
-        positive, negative = counts[:0x8000], counts[0x8000:]
         below = above = True
         if self.low <= self.high:
-            low, high = self._code(self.low), self._code(self.high)
-            below = bool(negative[max(0, low - 0x8000) :].any() or (low < 0x8000 and positive[: low + 1].any()))
-            above = bool(positive[high:].any() or (high >= 0x8000 and negative[: high - 0x7FFF].any()))
-        if below:
-            self._remember(float(block.amin()), -math.inf, block, top, left)
-        if above:
-            self._remember(math.inf, float(block.amax()), block, top, left)
+            below, above = _outward(counts, self._code(self.low), self._code(self.high))
+        smallest, largest = float(block.amin()) if below else None, float(block.amax()) if above else None
+        self.take_ends(smallest, largest, block, top, left)
 
-    def _remember(self, low: float, high: float, block: torch.Tensor, top: int, left: int) -> None:
-        # Of equal elements the first counts.
-        if low < self.low:
-            self.low, self.argmin = low, self.find(_equal(low), block, top, left)
-        if high > self.high:
-            self.high, self.argmax = high, self.find(_equal(high), block, top, left)
+    def equal(self, value: float) -> Callable[[torch.Tensor], Array]:
+        """See `Pass.equal`. Where the type is no float, in float64."""
+        return lambda part: (part if part.is_floating_point() else part.to(torch.float64)).numpy() == value
 
     def _found(self, block: torch.Tensor) -> _Found:
         rows, columns = block.shape if self.plan.norms else (0, 0)
@@ -197,7 +188,7 @@ class SummedPass(Pass):
                 squares = torch.mul(x, self.grid.scale, out=scratch("wide squares", x.shape, torch.float64)).square_()
                 found.add_squares((squares.sum(1).numpy(), squares.sum(0).numpy()), row, column)
             self._sum_up(finite, codes, found)
-        self._remember(smallest, largest, block, top, left)
+        self.take_ends(smallest, largest, block, top, left)
         return found
 
     def _finite_only(self, x: torch.Tensor) -> torch.Tensor:
@@ -232,9 +223,16 @@ class SummedPass(Pass):
         return self._part(self.table, self.zeros, (self.nan, self.posinf, self.neginf), (s1, s2, s3, s4), l1)
 
 
-def _equal(value: float) -> Callable[[torch.Tensor], Array]:
-    """A test of weights, in float64 where their type is no float."""
-    return lambda part: (part if part.is_floating_point() else part.to(torch.float64)).numpy() == value
+def _outward(counts: Counts, low: int, high: int) -> tuple[bool, bool]:
+    """Whether there are codes in the bin of the smallest weight or below, and in that of the largest or above."""
+    # In the order of the weights, the bins of negative ones go down from 0xFFFF to 0x8000, those of the others up from 0.
+    positive, negative = counts[:0x8000], counts[0x8000:]
+    below = negative[low - 0x8000 :] if low >= 0x8000 else positive[: low + 1]
+    above = positive[high:] if high < 0x8000 else negative[: high - 0x7FFF]
+    return (
+        bool(below.any() or (low < 0x8000 and negative.any())),
+        bool(above.any() or (high >= 0x8000 and positive.any())),
+    )
 
 
 def _zeros(block: torch.Tensor) -> int:
