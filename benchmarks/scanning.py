@@ -1,7 +1,8 @@
 """What a scan costs beside ``torch.sum`` of the same tensors by as many threads: ``python -m benchmarks.scanning``.
 
 A sum merely reads the memory, so a ratio of 1 would be as fast as memory allows. "Kernel alone" is one matrix, its
-boxes measured by as many threads, without a thumbnail; the other rows are whole lists of tensors by `Scan`.
+boxes measured by as many threads, without thumbnail and norms of rows and columns; the other rows are whole lists of
+tensors by `Scan`, with both as the explorer scans them.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ from weightwidget.summary.threads import one_thread
 THREADS = 2
 
 KERNEL = "kernel alone"
-LIST = "list, without thumbnails"
+LIST = "list, without thumbnails and norms"
 EXPLORER = "list, as the explorer scans it"
 PLAIN = ", torch only"
 
 KERNELS = [*fused.ENDS, "usual float32", "float32", "moved float32", "bfloat16", "float64"]
 
 
-def scan(source: WeightSource, thumbnail: int = 64) -> None:
+def scan(source: WeightSource, thumbnail: int = 64, norms: bool = True) -> None:
     """Scan all of a source."""
-    scanned = Scan(source, workers=THREADS, thumbnail=thumbnail).start()
+    scanned = Scan(source, workers=THREADS, thumbnail=thumbnail, norms=norms).start()
     scanned.wait()
     assert scanned.status == "ready", scanned.status
 
@@ -42,7 +43,7 @@ def scan(source: WeightSource, thumbnail: int = 64) -> None:
 def kernel(source: WeightSource, pool: ThreadPoolExecutor) -> None:
     """Measure the only tensor of a source, its boxes in several threads."""
     (ref,) = source.tensors.values()
-    work = Work(ref, thumbnail=0)
+    work = Work(ref, thumbnail=0, norms=False)
 
     for part in pool.map(lambda box: work.measure(box, lambda: False, lambda _: None), work.boxes):
         work.take(part)
@@ -106,7 +107,7 @@ def models() -> list[Row]:
     for of, make, limit, plain in lists():
         state = make()
         source = open_weights(state)
-        works = {LIST: partial(scan, source, 0), EXPLORER: partial(scan, source)}
+        works = {LIST: partial(scan, source, 0, norms=False), EXPLORER: partial(scan, source)}
         most = {LIST: f"≤ {limit}", EXPLORER: "≤ 6", LIST + PLAIN: f"≤ {plain}"}
         rows += by_engine(of, works, state, most)
     return rows

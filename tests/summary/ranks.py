@@ -68,6 +68,7 @@ def main() -> None:
         for name, tensor in tensors().items()
     }
     found = {"fsdp": weightwidget.summarize(sharded), "tensor parallel": weightwidget.summarize(parallel)}
+    found["without norms"] = weightwidget.summarize(parallel, norms=False)
     explorer = weightwidget.open_weights(sharded)
     try:
         explorer.tensors["0.weight"].read()

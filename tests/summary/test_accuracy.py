@@ -58,6 +58,8 @@ DISTRIBUTIONS: dict[str, Make] = {
     "scale of 1e-30": lambda rng, count: 1e-30 * rng.normal(size=count),
     "scale of 1e30": lambda rng, count: 1e30 * rng.normal(size=count),
     "sparse": lambda rng, count: rng.normal(size=count) * (rng.random(count) > 0.9),
+    "two values": lambda rng, count: rng.normal() * rng.choice([-1.0, 1.0], count),  # all products round the same way
+    "uniform": lambda rng, count: rng.random(count),  # to one side of zero, but too near for a shift
     "constant": lambda rng, count: np.full(count, rng.normal()),
 }
 
@@ -215,9 +217,9 @@ def parts_of(weights: torch.Tensor, piece: int, size: int | None) -> list[Part]:
     for box in cut(ref.shape, piece):
         with_torch = CountedPass if plan.counted else SummedPass
         found = (
-            fused.run(Blocks(ref, weights, size, box, whole_rows=True), plan, lambda: False, lambda n: None),
+            fused.run(Blocks(ref, weights, size, box), plan, lambda: False, lambda n: None),
             with_torch(Blocks(ref, weights, size, box), plan).run(lambda: False, lambda n: None).part(),
-            DevicePass(Blocks(ref, weights, size, box, whole_rows=True), plan).run(lambda: False, lambda n: None),
+            DevicePass(Blocks(ref, weights, size, box), plan).run(lambda: False, lambda n: None),
         )
         for total, part in zip(totals, found, strict=True):
             total.add(part)

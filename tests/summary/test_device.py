@@ -29,7 +29,7 @@ def test_device_without_float64(dtype: torch.dtype, shape: tuple[int, ...]) -> N
     weights = (torch.randn(shape) * 30 + 2).to(dtype)
     ref = ref_of(weights)
     plan = plan_of(ref, 64, weights)
-    blocks = Blocks(ref, weights, 1 << 15, whole_rows=True)
+    blocks = Blocks(ref, weights, 1 << 15)
     part = device.DevicePass(blocks, plan, double=False).run(lambda: False, lambda n: None)
     # A skewness near zero is good to 1e-6 of what it would be for a lopsided distribution.
     assert_same({"w": record_of(ref, "", finish(plan, part))}, {"w": summarize_tensor(ref)}, absolute=1e-6)

@@ -53,7 +53,7 @@ def measured(ref, kernel: str, whole=None, size=None, thumbnail=64, piece=1 << 4
     while found is None:
         total = Total(rounds.plan)
         for box in boxes:
-            blocks = Blocks(ref, whole, size, box, whole_rows=kernel != "torch")
+            blocks = Blocks(ref, whole, size, box)
             if kernel == "device" and whole is not None:
                 part = device.DevicePass(blocks, rounds.plan).run(lambda: False, lambda n: None)
             elif fused.is_ready(rounds.plan):
@@ -113,8 +113,10 @@ def check(tensor: torch.Tensor, record: TensorSummary | None = None, rel: float 
         assert math.isnan(record.kurtosis)
     elif scaled.std() > 1e-12 * abs(scaled.mean()):
         centred = (scaled - scaled.mean()) / scaled.std()  # better conditioned for SciPy, the same by definition
-        assert record.skewness == pytest.approx(scipy.stats.skew(centred), rel=rel, abs=1e-9)
-        assert record.kurtosis == pytest.approx(scipy.stats.kurtosis(centred), rel=rel, abs=1e-9)
+        # Near zero they are differences of what the error is relative to.
+        error = rel * (np.abs(centred) ** 3).mean()
+        assert record.skewness == pytest.approx(scipy.stats.skew(centred), rel=0, abs=error)
+        assert record.kurtosis + 3 == pytest.approx(scipy.stats.kurtosis(centred) + 3, rel=rel)
     if tensor.ndim > 1:
         matrix = np.where(finite, everything, 0.0).reshape(tensor.shape[0], -1) * unit
         for norms, axis in ((record.row_norms, 1), (record.column_norms, 0)):
@@ -364,6 +366,18 @@ def test_first_position_among_equal_ones() -> None:
     check(weights.double())
 
 
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_extremes_in_later_blocks(kernel: str, dtype: torch.dtype, sign: float) -> None:
+    # At first all of one sign, but not so much alike that float32 would not do for them.
+    sizes = normal(60, 701, dtype=torch.float64).mul_(1.5).exp_()
+    weights = (sign * torch.cat([-sizes[:30], sizes[30:]])).to(dtype)
+    found = measured(ref_of(weights), kernel, weights, 4096)
+    assert (found.low, found.high) == (weights.min(), weights.max())
+    flat = weights.double().numpy().reshape(-1)
+    assert (found.argmin, found.argmax) == (flat.argmin(), flat.argmax())
+
+
 @pytest.mark.parametrize("shape", [(123, 700), (7, 50, 11, 13), (90000,), (2, 3, 40000)])
 def test_file(shape: tuple[int, ...]) -> None:
     weights, read = torch.randn(shape), []
@@ -412,7 +426,7 @@ def test_any_cut_gives_the_same(kernel, dtype, shape, order, size, piece, seed) 
         assert (found.low, found.high) == (other.min, other.max)
         assert (found.nan, found.zeros) == (other.nan, other.zeros)
         assert found.moments.mean == pytest.approx(other.mean, rel=1e-9, abs=1e-12)
-        assert found.moments.std == pytest.approx(other.std, rel=1e-9, abs=1e-12)
+        assert found.moments.std == pytest.approx(other.std, rel=1e-6, abs=1e-12)
         assert found.moments.l1 == pytest.approx(other.l1, rel=1e-6)
         where = np.unravel_index(found.argmin, tuple(weights.shape)) if weights.ndim else ()
         assert tuple(where) == other.argmin
@@ -431,6 +445,20 @@ def test_thumbnail_sizes(shape: tuple[int, int], size: int) -> None:
     check_thumbnail(record, weights.double().numpy().reshape(-1), size)
     if size:
         assert record.thumbnail[-1, -1] == -50.0
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize("shape", [(30, 41), (150, 333)])
+def test_norms_may_be_left_out(dtype: torch.dtype, shape: tuple[int, int]) -> None:
+    weights = normal(*shape, dtype=dtype)
+    record, other = (summarize_tensor(ref_of(weights), norms=norms) for norms in (False, True))
+    assert other.row_norms is not None
+    assert record.row_norms is None
+    assert record.column_norms is None
+    for key in ("nan", "zeros", "min", "max", "argmin", "argmax", "std", "l1", "kurtosis"):
+        assert getattr(record, key) == pytest.approx(getattr(other, key), rel=1e-6), key
+    np.testing.assert_array_equal(record.thumbnail, other.thumbnail)
+    assert record.quantile(0.3) == other.quantile(0.3)
 
 
 def test_what_has_no_numbers() -> None:
@@ -487,7 +515,7 @@ def test_blocks_as_large_as_on_an_accelerator(kernel: str, dtype: torch.dtype) -
     ref = ref_of(weights)
     found = measured(ref, kernel, weights, 1 << 22)
     other = check(weights)
-    assert found.moments.kurtosis == pytest.approx(other.kurtosis, rel=1e-9)
+    assert found.moments.kurtosis + 3 == pytest.approx(other.kurtosis + 3, rel=1e-6)
     assert found.moments.l1 == pytest.approx(other.l1, rel=1e-6)
     assert found.sketch.n == other.sketch.n
     assert found.sketch.quantile([0.1, 0.5]) == pytest.approx(other.quantile([0.1, 0.5]), rel=1e-9)

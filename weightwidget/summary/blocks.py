@@ -15,18 +15,18 @@ from weightwidget.sources.base import Index, StreamReader, TensorRef, torch_dtyp
 from weightwidget.summary.parts import Box, matrix_shape
 
 BLOCK = 1 << 17
-"""Elements of a block on the CPU: what is computed of it stays near the core, and calls are few."""
+"""Elements of a tensor beside which the start of a thread counts."""
+
+LARGE_BLOCK = 1 << 21
+"""Bytes of a block on the CPU, and elements at most: counting them takes a fresh table each time, which must not count
+beside it."""
 
 SMALL_BLOCK = 32704
-"""The same where torch may start threads, which it does from 32,768 elements on: they would slow each other
+"""Elements of one where torch may start threads, which it does from 32,768 elements on: they would slow each other
 down and take cores that were not meant for this."""
 
 SPAN = 1 << 20
 """Elements that are read at once where reading copies and nothing can be streamed."""
-
-_WIDTH = 2048
-"""Columns of a block of a wide matrix. Some sixteen rows then fit: a column's reduction is worth its start,
-and the cache lines of a transposed matrix are used whole."""
 
 STREAMED = 1 << 20
 """Bytes that are read at once from a file whose elements lie in order: what was read is still in the cache when it is
@@ -66,8 +66,6 @@ class Blocks:
         Whole rows, or a part of one; by default everything.
     values
         The box itself, two-dimensional, where nobody has the whole tensor.
-    whole_rows
-        Whether a block is as wide as its box where its size allows that.
 
     Attributes
     ----------
@@ -82,16 +80,16 @@ class Blocks:
         size: int | None = None,
         box: Box | None = None,
         values: torch.Tensor | None = None,
-        whole_rows: bool = False,
     ) -> None:
         self.shape = ref.shape
-        self._width = 1 << 62 if whole_rows else _WIDTH
         self.rows, self.columns = matrix_shape(ref.shape)
         held = whole if values is None else values
         self.device = torch.device("cpu") if held is None else held.device
-        self.size = size or (BLOCK if torch.get_num_threads() == 1 else SMALL_BLOCK)
         self._values = values
         self._dtype = torch_dtype(ref.dtype)
+        self.size = size or SMALL_BLOCK
+        if size is None and torch.get_num_threads() == 1:
+            self.size = min(LARGE_BLOCK // self._dtype.itemsize, LARGE_BLOCK // 2)
         self._stream = ref.stream if whole is None else None
         self.box = box or Box(0, 0, self.rows, self.columns)
         self._read: Callable[[Index], torch.Tensor] = ref.read if whole is None else whole.__getitem__
@@ -102,18 +100,24 @@ class Blocks:
             with suppress(RuntimeError):
                 self.matrix = whole.view(self.rows, self.columns)
 
-    def __iter__(self) -> Iterator[tuple[torch.Tensor, int, int]]:
-        """Yield (block of shape (r, c), its first row, its first column).
+    @property
+    def lasting(self) -> bool:
+        """Whether blocks are parts of what is in memory anyhow."""
+        return self._values is not None or self.matrix is not None
 
-        Rows come in order; within a band of rows the columns do.
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, int, int]]:
+        """Yield (block of shape (r, c), its first row, its first column), in reading order.
+
+        A block is whole rows, or a part of one. It is good until the next one, or, if they are `lasting`, as long as the
+        tensor.
         """
         box = self.box
         if self._values is not None:
-            yield from self._tiles(self._values, box.top, box.left)
+            yield from self._pieces(self._values, box.top, box.left)
             return
         if self.matrix is not None:
             part = self.matrix[box.top : box.top + box.height, box.left : box.left + box.width]
-            yield from self._tiles(part, box.top, box.left)
+            yield from self._pieces(part, box.top, box.left)
             return
         first = box.top * self.columns + box.left
         if self._stream is not None:
@@ -122,7 +126,7 @@ class Blocks:
         for start, _, index in runs(self.shape, first, first + box.size, self._run):
             part = self._read(index).resolve_neg().to(self.device)
             row, column = divmod(start, self.columns)
-            yield from self._tiles(part.reshape(-1, min(self.columns, part.numel())), row, column)
+            yield from self._pieces(part.reshape(-1, min(self.columns, part.numel())), row, column)
 
     def _streamed(self, reader: StreamReader, first: int) -> Iterator[tuple[torch.Tensor, int, int]]:
         """Read the box into one buffer, run by run: a block is good until the next one."""
@@ -134,15 +138,15 @@ class Blocks:
                 fill(part.data)
                 row, column = divmod(start, self.columns)
                 values = torch.from_numpy(part).view(self._dtype).view(-1, min(self.columns, count))
-                yield from self._tiles(values, row, column)
+                yield from self._pieces(values, row, column)
 
-    def _tiles(self, matrix: torch.Tensor, row: int, column: int) -> Iterator[tuple[torch.Tensor, int, int]]:
+    def _pieces(self, matrix: torch.Tensor, row: int, column: int) -> Iterator[tuple[torch.Tensor, int, int]]:
         rows, columns = matrix.shape
-        # Tiles of equal width, whole vector registers wide.
-        wish = max(min(self._width, self.size), self.size // max(rows, 1) // 16 * 16)
-        pieces = max(1, -(-columns // wish))
+        # Of about equal size: the last one would not be worth the start. Parts of rows are whole vector registers wide.
+        pieces = max(1, -(-columns // self.size))
         width = min(columns, -(-columns // pieces // 16) * 16, self.size) or 1
         height = max(1, self.size // width)
+        height = -(-rows // -(-rows // height)) if rows else 1
         for top in range(0, rows, height):
             for left in range(0, columns, width):
                 yield matrix[top : top + height, left : left + width], row + top, column + left

@@ -50,6 +50,7 @@ def summarize_tensor(
     thumbnail: int = 64,
     cancelled: Callable[[], bool] | None = None,
     advance: Callable[[int], None] | None = None,
+    norms: bool = True,
 ) -> TensorSummary:
     """Summarise one tensor in one pass over its memory.
 
@@ -68,6 +69,8 @@ def summarize_tensor(
         Asked between blocks.
     advance
         Told the number of elements after every block.
+    norms
+        Whether those of rows and columns are wanted, see `TensorSummary.row_norms`.
 
     Returns
     -------
@@ -82,7 +85,7 @@ def summarize_tensor(
     """
     if cancelled is not None and cancelled():
         raise Cancelled
-    work = Work(ref, kind, thumbnail)
+    work = Work(ref, kind, thumbnail, norms=norms)
     boxes = work.boxes
     # Worth a thread's start only where there are blocks enough.
     with one_thread() if ref.numel > 4 * BLOCK else nullcontext():
@@ -107,7 +110,7 @@ class Work:
 
     Parameters
     ----------
-    ref, kind, thumbnail
+    ref, kind, thumbnail, norms
         See `summarize_tensor`.
     piece
         About how many bytes a box has.
@@ -120,7 +123,9 @@ class Work:
         What is to be measured.
     """
 
-    def __init__(self, ref: TensorRef, kind: str = "", thumbnail: int = 64, piece: int | None = None) -> None:
+    def __init__(
+        self, ref: TensorRef, kind: str = "", thumbnail: int = 64, piece: int | None = None, norms: bool = True
+    ) -> None:
         self.ref, self._kind = ref, kind
         self.record: TensorSummary | None = None
         self.boxes: list[Box] = []
@@ -139,10 +144,10 @@ class Work:
         elif small and self._whole is not None:
             values = self._whole if _in_memory(ref) else self._whole.clone()  # read before others are held up
             with in_turn:
-                self.record = record_of(self.ref, kind, measure_small(values, thumbnail))
+                self.record = record_of(self.ref, kind, measure_small(values, thumbnail, norms))
         else:
             with in_turn if _in_memory(ref) else nullcontext():
-                self._rounds = Rounds(plan_of(ref, thumbnail, self._whole))
+                self._rounds = Rounds(plan_of(ref, thumbnail, self._whole, norms))
             on_device = self._whole is not None and self._whole.device.type != "cpu"
             size = DEVICE_PIECE if on_device else piece or PIECE
             self.boxes = list(cut(ref.shape, size // torch_dtype(ref.dtype).itemsize))

@@ -92,12 +92,18 @@ class Plan:
         Largest side of its picture; 0 for none.
     grid
         For types of more than 16 bits.
+    norms
+        Whether those of rows and columns are wanted; never of vectors.
     """
 
     shape: tuple[int, ...]
     dtype: str
     thumbnail: int
     grid: Grid = Grid()
+    norms: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "norms", self.norms and len(self.shape) > 1)
 
     @cached_property
     def counted(self) -> bool:
@@ -108,11 +114,6 @@ class Plan:
     def single(self) -> bool:
         """Whether float32 holds every value of the type."""
         return self.counted or self.dtype == "float32"
-
-    @property
-    def norms(self) -> bool:
-        """Whether rows and columns have norms."""
-        return len(self.shape) > 1
 
 
 @dataclass
@@ -297,7 +298,7 @@ def nothing(plan: Plan) -> Part:
 def take_codes(table: Counts, dtype: str) -> tuple[npt.NDArray[np.uint16], Counts]:
     """The codes of finite weights that occur, ascending in value, and how often, out of a table by code."""
     order = finite_codes(dtype)
-    counts = table[order].astype(np.int64, copy=False)
+    counts = np.take(table, _finite_places(dtype)).astype(np.int64, copy=False)
     present = np.flatnonzero(counts)
     return order[present], counts[present]
 
@@ -320,6 +321,12 @@ def finite_codes(dtype: str) -> npt.NDArray[np.uint16]:
     values = pattern_values(dtype)
     finite = np.flatnonzero(np.isfinite(values))
     return finite[np.argsort(values[finite], kind="stable")].astype(np.uint16)
+
+
+@cache
+def _finite_places(dtype: str) -> npt.NDArray[np.intp]:
+    """The same as NumPy takes them fastest."""
+    return finite_codes(dtype).astype(np.intp)
 
 
 def moments_of(plan: Plan, part: Part) -> Moments:

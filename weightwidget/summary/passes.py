@@ -1,9 +1,14 @@
-"""The passes by torch's own operations, which work without compiled kernels: what they gather whatever the type."""
+"""The passes by torch's own operations, which work without compiled kernels: what both kinds have in common.
+
+Calls are what costs, and memory beyond the core's cache: a block is as large as counting its codes in one call asks
+for, and all that is computed of them is computed tile by tile.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,24 +20,32 @@ from weightwidget.summary.blocks import Blocks
 from weightwidget.summary.cancel import Cancelled
 from weightwidget.summary.parts import Part, Plan, take_codes
 from weightwidget.summary.pooling import Pool
+from weightwidget.summary.scratch import TILE, scratch
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
 
-BARE = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
-"""Types in which torch finds minimum and maximum on every device."""
+_WIDTH = 1024
+"""Columns of a tile of many rows, at least."""
+
+_FEW = 8
+"""Rows of a cell of the thumbnail from which on torch's calls for each cell are worth their start."""
+
+_SMALL = 1e-30
+"""Sum of squares from which on those that float32 cannot hold do not count beside the others."""
 
 
 class Pass:
-    """What both kinds of pass gather: extremes and their places, norms, non-finite weights, thumbnail.
+    """What both kinds of pass gather: extremes and their places, norms, thumbnail.
 
     Parameters
     ----------
     blocks
-        Of the box that is to be measured.
+        Of the box that is to be measured, in reading order: whole rows, or parts of one.
     plan
         What all parts of the tensor agree on.
     """
@@ -41,17 +54,14 @@ class Pass:
         self.blocks = blocks
         self.plan = plan
         self.dtype = torch_dtype(plan.dtype)
-        self.norms = plan.norms
         self._box = blocks.box
         # The square sums of rows and columns, of weights times the grid's scale.
-        self.row_squares = np.zeros(self._box.height if self.norms else 0)
-        self.column_squares = np.zeros(self._box.width if self.norms else 0)
+        self.row_squares = np.zeros(self._box.height if plan.norms else 0)
+        self.column_squares = np.zeros(self._box.width if plan.norms else 0)
         self.pool = Pool(blocks.rows, blocks.columns, plan.thumbnail)
-        self.nan = self.posinf = self.neginf = 0
         self.low, self.high = math.inf, -math.inf
-        self.argmin = self.argmax = -1
-        self._buffers: dict[str, torch.Tensor] = {}
-        self._scratch: dict[tuple[str, torch.Size], tuple[torch.Tensor, torch.Tensor]] = {}
+        self._argmin: Callable[[], int] = lambda: -1
+        self._argmax = self._argmin
 
     def run(self, cancelled: Callable[[], bool], advance: Callable[[int], None]) -> Self:
         """Go through all blocks; see `weightwidget.summary.streaming.measure`."""
@@ -60,7 +70,7 @@ class Pass:
             for block, top, left in self.blocks:
                 if cancelled():
                     raise Cancelled
-                self.add(block, top, left)
+                self.add(block.detach(), top, left)
                 advance(block.numel())
         return self
 
@@ -68,116 +78,120 @@ class Pass:
         """Take in a block, given its first row and column."""
         raise NotImplementedError
 
-    def scratch(self, name: str, shape: torch.Size, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give a buffer that lives from block to block, in a shape and flat."""
-        buffer = self._scratch.get((name, shape))
-        if buffer is None:
-            count = math.prod(shape)
-            whole = self._buffers.get(name)
-            if whole is None or whole.numel() < count:
-                whole = self._buffers[name] = torch.empty(count, dtype=dtype, device=self.blocks.device)
-            buffer = self._scratch[name, shape] = (whole[:count].view(shape), whole[:count])
-        return buffer
+    def tiles(self, block: torch.Tensor) -> Iterator[tuple[torch.Tensor, int, int]]:
+        """Yield (tile of shape (r, c), its first row, its first column), both within the block.
 
-    def extremes(self, source: torch.Tensor, plain: torch.Tensor, top: int, left: int) -> tuple[float, float]:
-        """Pool a block, and give its smallest and largest element (NaN if it has one).
-
-        Parameters
-        ----------
-        source
-            The block as it is stored.
-        plain
-            The same in a type that has a minimum everywhere.
-        top, left
-            First row and column.
+        The elements of a row of a tile lie one beside the other. Where rows and columns do not matter, they are not
+        those of the block.
         """
-        cuts = self.pool.row_cuts(top, plain.shape[0])
-        if len(cuts) > 2 and plain.is_cpu:
-            array = small_array(plain)
+        rows, columns = block.shape
+        if not self.plan.norms and not self.pool.height and block.is_contiguous():
+            flat = block.view(-1)
+            for start in range(0, len(flat), TILE):
+                yield flat[start : start + TILE].view(1, -1), 0, start
+            return
+        # Tiles of equal width, whole vector registers wide.
+        wish = max(_WIDTH, TILE // rows // 16 * 16)
+        width = min(columns, -(-columns // -(-columns // wish) // 16) * 16)
+        height = max(1, TILE // width)
+        for top in range(0, rows, height):
+            for left in range(0, columns, width):
+                tile = block[top : top + height, left : left + width]
+                if tile.stride(1) != 1:
+                    tile = scratch(f"tile {tile.dtype}", tile.shape, tile.dtype).copy_(tile)
+                yield tile, top, left
+
+    def draw(self, part: torch.Tensor, top: int, left: int) -> None:
+        """Take a part into the thumbnail, in a type in which NumPy and torch find minimum and maximum."""
+        if not self.pool.height:
+            return
+        cuts = self.pool.row_cuts(top, part.shape[0])
+        if len(cuts) > 2 and len(part) < _FEW * len(cuts):
+            array = part.numpy()
             starts = [start for start, _ in cuts]
             low, high = np.minimum.reduceat(array, starts, 0), np.maximum.reduceat(array, starts, 0)
         else:
-            parts = [plain[start:end] for start, end in cuts] if len(cuts) > 1 else [plain]
-            low = _stack([small_array(_over_rows(part, torch.amin)) for part in parts])
-            high = _stack([small_array(_over_rows(part, torch.amax)) for part in parts])
-        smallest, largest = self.pool.add(low, high, top, left)
-        if math.isfinite(smallest) and math.isfinite(largest):
-            self._remember(smallest, largest, source, top, left)
-        return smallest, largest
+            bands = [part[start:end] for start, end in cuts]
+            low = np.stack([_over_rows(band, torch.amin).numpy() for band in bands])
+            high = np.stack([_over_rows(band, torch.amax).numpy() for band in bands])
+        self.pool.add(low, high, top, left)
 
-    def _remember(self, low: float, high: float, block: torch.Tensor, top: int, left: int) -> None:
-        # Of equal elements the first counts, which a block to the right may have in a row further up.
-        if low < self.low or (low == self.low and top * self.blocks.columns < self.argmin):
-            at = self._position(block, low, top, left)
-            self.argmin = at if low < self.low else min(at, self.argmin)
-            self.low = low
-        if high > self.high or (high == self.high and top * self.blocks.columns < self.argmax):
-            at = self._position(block, high, top, left)
-            self.argmax = at if high > self.high else min(at, self.argmax)
-            self.high = high
+    def equal(self, value: float) -> Callable[[torch.Tensor], Array]:
+        """Make the test of weights for a value."""
+        raise NotImplementedError
 
-    def _position(self, block: torch.Tensor, value: float, top: int, left: int) -> int:
-        """Flat position of the first element of a block that has a value."""
-        row, column = divmod(int((block.to(torch.float64) == value).reshape(-1).nonzero()[0]), block.shape[1])
-        return (top + row) * self.blocks.columns + left + column
+    def take_ends(self, low: float | None, high: float | None, block: torch.Tensor, top: int, left: int) -> None:
+        """Take note of a block's smallest and largest weight, if they are new ones: of equal ones the first counts."""
+        if low is not None and low < self.low:
+            self.low, self._argmin = low, self._finder(low, block, top, left)
+        if high is not None and high > self.high:
+            self.high, self._argmax = high, self._finder(high, block, top, left)
 
-    def finite_only(self, plain: torch.Tensor) -> torch.Tensor:
-        """Count what is not finite in a block, and give the mask of what is."""
-        finite = torch.isfinite(plain)
-        nan = int(torch.isnan(plain).sum())
-        infinite = finite.numel() - int(finite.sum()) - nan
-        positive = int((plain == math.inf).sum()) if infinite else 0
-        self.nan += nan
-        self.posinf += positive
-        self.neginf += infinite - positive
-        return finite
+    def _finder(self, value: float, block: torch.Tensor, top: int, left: int) -> Callable[[], int]:
+        """Find a value at the end, when it is known to be an extreme one, if the block is still there then."""
+        find = partial(self._find, value, block, top, left)
+        if self.blocks.lasting:
+            return find
+        found = find()
+        return lambda: found
 
-    def remember_finite(
-        self, source: torch.Tensor, plain: torch.Tensor, finite: torch.Tensor, top: int, left: int
-    ) -> None:
-        """Take note of the extremes of a block that is not all finite."""
-        low = float(torch.where(finite, plain, math.inf).amin())
-        high = float(torch.where(finite, plain, -math.inf).amax())
-        if low <= high:
-            self._remember(low, high, source, top, left)
+    def _find(self, value: float, block: torch.Tensor, top: int, left: int) -> int:
+        """Position, in the tensor, of the first element of a block that has a value."""
+        rows, columns = block.shape
+        equal, step = self.equal(value), max(1, TILE // columns)
+        for row in range(0, rows, step):
+            for column in range(0, columns, TILE):
+                places = equal(block[row : row + step, column : column + TILE])
+                at = int(places.argmax())
+                if places.flat[at]:
+                    down, right = divmod(at, int(places.shape[1]))
+                    return (top + row + down) * self.blocks.columns + left + column + right
+        raise AssertionError(f"{value} was found in the block")
 
-    def add_squares(self, squares: torch.Tensor, top: int, left: int) -> float:
-        """Add the squares of a block to those of its rows and columns, and give their sum."""
-        if not self.norms:
-            return float(squares.sum())
-        rows = small_array(squares.sum(1))
-        height, width = squares.shape
-        self.rows_at(top, height)[:] += rows
-        self.columns_at(left, width)[:] += small_array(squares.sum(0))
-        return float(rows.sum())
+    def squares_in_single(self, tile: torch.Tensor, squares: torch.Tensor) -> tuple[Floats, Floats]:
+        """Square sums of the rows and of the columns of a tile, of the squares in float32, good to 1e-6.
 
-    def rows_at(self, top: int, height: int) -> Floats:
-        """Square sums of some rows, to be added to."""
-        return self.row_squares[top - self._box.top :][:height]
+        The sums are of positive numbers, by torch in several parts, of which each loses some 2**-24: it is as good if
+        no squares have vanished. Rows and columns where they may have are looked at in float64.
+        """
+        rows, columns = squares.sum(1).numpy().astype(np.float64), squares.sum(0).numpy().astype(np.float64)
+        for axis, sums in ((1, rows), (0, columns)):
+            if sums.min() < _SMALL:
+                at = np.flatnonzero(sums < _SMALL)
+                few = tile[torch.from_numpy(at)] if axis == 1 else tile[:, torch.from_numpy(at)]
+                sums[at] = few.to(torch.float64).square_().sum(axis).numpy()
+        return rows, columns
 
-    def columns_at(self, left: int, width: int) -> Floats:
-        """Square sums of some columns, to be added to."""
-        return self.column_squares[left - self._box.left :][:width]
+    def add_squares(self, rows: Floats, columns: Floats, top: int, left: int) -> None:
+        """Add square sums of some rows and columns of the tensor."""
+        self.row_squares[top - self._box.top :][: len(rows)] += rows
+        self.column_squares[left - self._box.left :][: len(columns)] += columns
 
     def part(self) -> Part:
         """Give what all blocks together come to."""
         raise NotImplementedError
 
     def _part(
-        self, table: torch.Tensor, zeros: int = 0, sums: tuple[float, float, float, float] = (0.0,) * 4, l1: float = 0.0
+        self,
+        table: Counts,
+        zeros: int,
+        nonfinite: tuple[int, int, int],
+        sums: tuple[float, float, float, float] = (0.0,) * 4,
+        l1: float = 0.0,
     ) -> Part:
-        codes, counts = take_codes(table.cpu().numpy(), self.plan.dtype)
+        codes, counts = take_codes(table, self.plan.dtype)
+        nan, posinf, neginf = nonfinite
         return Part(
             box=self._box,
             finite=int(counts.sum()),
-            nan=self.nan,
-            posinf=self.posinf,
-            neginf=self.neginf,
+            nan=nan,
+            posinf=posinf,
+            neginf=neginf,
             zeros=zeros,
             low=self.low,
             high=self.high,
-            argmin=self.argmin,
-            argmax=self.argmax,
+            argmin=self._argmin(),
+            argmax=self._argmax(),
             sums=sums,
             l1=l1,
             codes=codes,
@@ -189,31 +203,18 @@ class Pass:
         )
 
 
-def zeros(size: int, blocks: Blocks) -> torch.Tensor:
-    """Make a table of counts, all zero."""
-    # Torch fills what is as long as this in threads of its own.
-    return torch.from_numpy(np.zeros(size, np.int64)).to(blocks.device)
-
-
-def small_array(values: torch.Tensor) -> Array:
-    """Give a small result as NumPy has it."""
-    if values.dtype in (torch.bfloat16, torch.float16):
-        values = values.float()
-    array: Array = (values if values.is_cpu else values.cpu()).numpy()
-    return array
-
-
-def _stack(rows: list[Array]) -> Array:
-    return rows[0][None] if len(rows) == 1 else np.stack(rows)
-
-
-def count_codes(table: torch.Tensor, codes: torch.Tensor, one: torch.Tensor) -> None:
-    """Add the codes of a block, flat, to a table of counts."""
-    if codes.numel() > 4 * len(table):
-        # Faster per code, but it makes a table each time.
-        table += torch.bincount(codes, minlength=len(table))
-    else:
-        table.index_add_(0, codes, one.expand(len(codes)))
+def count_codes(table: Counts, codes: torch.Tensor) -> Counts:
+    """Count some codes, one-dimensional, add them to a table, and give the counts."""
+    if codes.numel() * 2 > len(table) or codes.dtype == torch.uint8:
+        counts: Counts = torch.bincount(codes, minlength=len(table)).numpy()
+        # Not by torch, which takes twice as long, and may start threads.
+        np.add(table, counts, out=table)
+        return counts
+    counts = np.zeros(len(table), np.int64)
+    one = torch.ones(1, dtype=torch.int64)
+    torch.from_numpy(counts).index_add_(0, codes, one.expand(len(codes)))
+    np.add(table, counts, out=table)
+    return counts
 
 
 def _over_rows(block: torch.Tensor, reduce: Callable[..., torch.Tensor]) -> torch.Tensor:

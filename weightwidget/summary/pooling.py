@@ -52,14 +52,12 @@ class Pool:
 
     def row_cuts(self, top: int, height: int) -> list[tuple[int, int]]:
         """Cut a block's rows where cells end: (first, end) within the block."""
-        if self.height == 0:
-            return [(0, height)]
         first = bisect_right(self._rows, top)
         end = bisect_left(self._rows, top + height)
         return list(pairwise([0, *(start - top for start in self._rows[first:end]), height]))
 
-    def add(self, low: Array, high: Array, top: int, left: int) -> tuple[float, float]:
-        """Take in a block, and give its smallest and largest element (NaN if it has one).
+    def add(self, low: Array, high: Array, top: int, left: int) -> None:
+        """Take in a block.
 
         Parameters
         ----------
@@ -68,8 +66,6 @@ class Pool:
         top, left
             First row and column of the block.
         """
-        if self.height == 0:
-            return float(low.min()), float(high.max())
         row = bisect_right(self._rows, top) - 1
         first, end, starts = self._span(left, low.shape[1])
         if len(starts) < low.shape[1]:
@@ -78,7 +74,6 @@ class Pool:
         lows, highs = self.low[row : row + len(low), first:end], self.high[row : row + len(low), first:end]
         np.minimum(lows, low, out=lows)
         np.maximum(highs, high, out=highs)
-        return float(low.min()), float(high.max())
 
     def _span(self, left: int, width: int) -> tuple[int, int, npt.NDArray[np.int64]]:
         """Cells under some columns: the first, the end, and where each starts among the columns."""

@@ -59,7 +59,8 @@ class TensorSummary:
         Their distribution.
     row_norms, column_norms
         Euclidean norms of the finite weights of each row and column of the default matrix (axis 0 against all
-        others), float32 (float64 where that has no room for them); None for vectors, scalars and modules.
+        others), float32 (float64 where that has no room for them); None for vectors, scalars and modules, and where
+        nobody asked for norms.
     thumbnail
         The default matrix made small, float32 (or float64, likewise): each cell is the weight of largest
         magnitude under it, with its sign; NaN where there is one. None for modules.

@@ -26,7 +26,7 @@ BOXES = 4
 
 
 def summarize_remotely(
-    entries: list[Entry], executor: Executor, progress: Callable[[float], None] | None
+    entries: list[Entry], executor: Executor, progress: Callable[[float], None] | None, norms: bool = True
 ) -> dict[str, TensorSummary]:
     """Summarise tensors by an executor; the same numbers come out as without one.
 
@@ -39,6 +39,8 @@ def summarize_remotely(
         path; tensors in memory only to threads.
     progress
         Called with the share that is done.
+    norms
+        Whether those of rows and columns are wanted.
 
     Returns
     -------
@@ -55,7 +57,7 @@ def summarize_remotely(
     total = sum(ref.numel for ref, _ in entries) or 1
     done = 0
     try:
-        for job in _jobs(entries, found):
+        for job in _jobs(entries, found, norms):
             jobs[executor.submit(job.run)] = job
         while jobs:
             for future in wait(jobs, return_when=FIRST_COMPLETED).done:
@@ -78,8 +80,9 @@ def summarize_remotely(
 class Batch:
     """Some tensors that are summarised in one go."""
 
-    def __init__(self, entries: list[Entry]) -> None:
+    def __init__(self, entries: list[Entry], norms: bool) -> None:
         self._entries = entries
+        self._norms = norms
 
     @property
     def numel(self) -> int:
@@ -89,7 +92,7 @@ class Batch:
     def run(self) -> list[TensorSummary]:
         """Do the work, wherever that is."""
         fused.want_types(ref.dtype for ref, _ in self._entries)
-        return [_summarized(ref, kind) for ref, kind in self._entries]
+        return [_summarized(ref, kind, self._norms) for ref, kind in self._entries]
 
     def take(self, future: Future[Any], found: dict[str, TensorSummary]) -> list[Boxes]:
         """Take what came of it; nothing more is to be done."""
@@ -149,13 +152,13 @@ class Boxes:
         return list(_in_groups(self._entry, self._work, again))
 
 
-def _jobs(entries: list[Entry], found: dict[str, TensorSummary]) -> Iterator[Batch | Boxes]:
+def _jobs(entries: list[Entry], found: dict[str, TensorSummary], norms: bool) -> Iterator[Batch | Boxes]:
     batch: list[Entry] = []
     room = BOXES * PIECE
     for ref, kind in entries:
         nbytes = 0 if ref.device == "meta" or not fused.is_known(ref.dtype) else ref.nbytes
         if nbytes > PIECE:
-            work = Work(ref, kind)
+            work = Work(ref, kind, norms=norms)
             if work.record is None:
                 yield from _in_groups((ref, kind), work, work.boxes)
             else:
@@ -164,10 +167,10 @@ def _jobs(entries: list[Entry], found: dict[str, TensorSummary]) -> Iterator[Bat
         batch.append((ref, kind))
         room -= nbytes
         if room <= 0 or len(batch) >= 64:
-            yield Batch(batch)
+            yield Batch(batch, norms)
             batch, room = [], BOXES * PIECE
     if batch:
-        yield Batch(batch)
+        yield Batch(batch, norms)
 
 
 def _in_groups(entry: Entry, work: Work, boxes: list[Box]) -> Iterator[Boxes]:
@@ -175,9 +178,9 @@ def _in_groups(entry: Entry, work: Work, boxes: list[Box]) -> Iterator[Boxes]:
         yield Boxes(entry, work, boxes[first : first + BOXES])
 
 
-def _summarized(ref: TensorRef, kind: str) -> TensorSummary:
+def _summarized(ref: TensorRef, kind: str, norms: bool) -> TensorSummary:
     try:
-        return summarize_tensor(ref, kind)
+        return summarize_tensor(ref, kind, norms=norms)
     except Exception as error:
         log.debug("tensor %s cannot be summarised", ref.name, exc_info=True)
         return _failed(ref, kind, error)

@@ -19,6 +19,7 @@ from weightwidget.summary.model import ModelSummary
 from weightwidget.summary.parts import PIECE, Box
 from weightwidget.summary.queueing import Pace, Queue, Task
 from weightwidget.summary.record import TensorSummary, with_name
+from weightwidget.summary.scratch import release
 from weightwidget.summary.threads import one_thread
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,8 @@ class Scan:
         Largest side of the tensors' pictures.
     known
         Records that are taken over as they are; their tensors are not read.
+    norms
+        Whether those of rows and columns are wanted, see `TensorSummary.row_norms`.
     """
 
     def __init__(
@@ -63,13 +66,14 @@ class Scan:
         workers: int | None = None,
         thumbnail: int = 64,
         known: Mapping[str, TensorSummary] | None = None,
+        norms: bool = True,
     ) -> None:
         self._name = source.name
         self._order = list(source.tensors)
         self._modules = dict(source.modules)
         self._kinds = {path: info.kind for path, info in source.modules.items()}
         self._on_progress = on_progress
-        self._thumbnail = thumbnail
+        self._thumbnail, self._norms = thumbnail, norms
         refs = source.tensors
         self._results = {name: known[name] for name in refs if name in known} if known else {}
         self._ties: dict[str, list[TensorRef]] = {}
@@ -202,6 +206,7 @@ class Scan:
             failed = True
             log.exception("a thread of the scan of %s failed", self._name)
         finally:
+            release()
             with self._lock:
                 self._running -= 1
                 if failed:
@@ -262,7 +267,7 @@ class Scan:
         ref, kind = task.ref, self._kinds.get(task.ref.module, "")
         try:
             if task.work is None:
-                task.work = Work(ref, kind, self._thumbnail)
+                task.work = Work(ref, kind, self._thumbnail, norms=self._norms)
                 boxes = task.work.boxes
                 if len(boxes) > 1:
                     self._queue.add(task, boxes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -73,7 +73,9 @@ class _Spread:
         return total.part
 
 
-def summarize_shards(source: WeightSource, progress: Callable[[float], None] | None) -> dict[str, TensorSummary]:
+def summarize_shards(
+    source: WeightSource, progress: Callable[[float], None] | None, norms: bool = True
+) -> dict[str, TensorSummary]:
     """Summarise a source of which each process holds a part. All processes of the default group must call this.
 
     Only counts and sums are exchanged, and the values of tensors of a few thousand elements.
@@ -84,6 +86,8 @@ def summarize_shards(source: WeightSource, progress: Callable[[float], None] | N
         The same model in each process.
     progress
         Called with the share of the tensors that is done.
+    norms
+        Whether those of rows and columns are wanted; the same in each process.
 
     Returns
     -------
@@ -117,30 +121,29 @@ def summarize_shards(source: WeightSource, progress: Callable[[float], None] | N
             spread.append(_Spread(ref, kind, shard))
     # What every process has, each summarises a share of.
     mine = islice(whole, dist.get_rank(), None, dist.get_world_size())
-    for theirs in _exchange({ref.name: summarize_tensor(ref, kind, THUMBNAIL) for ref, kind in mine}):
+    for theirs in _exchange({ref.name: summarize_tensor(ref, kind, THUMBNAIL, norms=norms) for ref, kind in mine}):
         found.update(theirs)
     with one_thread():
         for first in range(0, len(spread), TOGETHER):
-            found.update(_summarize_together(spread[first : first + TOGETHER]))
+            found.update(_summarize_together(spread[first : first + TOGETHER], norms))
             if progress is not None:
                 progress(len(found) / len(entries))
     return found
 
 
-def _summarize_together(tensors: list[_Spread]) -> dict[str, TensorSummary]:
+def _summarize_together(tensors: list[_Spread], norms: bool) -> dict[str, TensorSummary]:
     found = {}
     pilots = _exchange([tensor.pilot() for tensor in tensors])
     todo = []
     for number, tensor in enumerate(tensors):
         pieces = [piece for theirs in pilots for piece in theirs[number]]
         if tensor.ref.numel <= SMALL:
-            found[tensor.ref.name] = record_of(
-                tensor.ref, tensor.kind, measure_small(_joined(tensor.ref, pieces), THUMBNAIL)
-            )
+            small = measure_small(_joined(tensor.ref, pieces), THUMBNAIL, norms)
+            found[tensor.ref.name] = record_of(tensor.ref, tensor.kind, small)
             continue
-        plan = Plan(tensor.ref.shape, tensor.ref.dtype, THUMBNAIL)
+        plan = Plan(tensor.ref.shape, tensor.ref.dtype, THUMBNAIL, norms=norms)
         if not plan.counted:
-            plan = Plan(plan.shape, plan.dtype, THUMBNAIL, grid_from_pilot(np.concatenate(pieces)))
+            plan = replace(plan, grid=grid_from_pilot(np.concatenate(pieces)))
         tensor.rounds = Rounds(plan)
         todo.append(tensor)
     while todo:

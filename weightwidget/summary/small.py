@@ -17,7 +17,7 @@ from weightwidget.summary.sketch import Sketch
 Array = npt.NDArray[Any]
 
 
-def measure_small(tensor: torch.Tensor, size: int) -> Measured:
+def measure_small(tensor: torch.Tensor, size: int, norms: bool = True) -> Measured:
     """Measure a tensor of a few thousand elements.
 
     Parameters
@@ -26,12 +26,13 @@ def measure_small(tensor: torch.Tensor, size: int) -> Measured:
         Of any real type, on any device.
     size
         Side of the thumbnail.
+    norms
+        Whether those of rows and columns are wanted.
     """
     dtype = tensor.dtype
     array = tensor.cpu().to(torch.float64).resolve_neg().numpy()
     matrix = array.reshape(matrix_shape(array.shape))
     values = matrix.reshape(-1)
-    norms = array.ndim > 1
     # Float32 holds all of the narrower types, and pictures of others are what `compact` looks at.
     fits = (dtype.is_floating_point and dtype.itemsize <= 4) or dtype.itemsize <= 2
     thumbnail = pool(matrix.astype(np.float32) if fits else matrix, size)
@@ -56,7 +57,7 @@ def measure_small(tensor: torch.Tensor, size: int) -> Measured:
     narrow = dtype.itemsize <= 2
     sketched = kept.astype(np.float32) if fits else kept
     rows = columns = None
-    if norms:
+    if norms and array.ndim > 1:
         rows, columns = _norms(matrix)
     return Measured(
         nan,

@@ -19,7 +19,7 @@ Cancelled = Callable[[], bool]
 Advance = Callable[[int], None]
 
 
-def plan_of(ref: TensorRef, thumbnail: int, whole: torch.Tensor | None = None) -> Plan:
+def plan_of(ref: TensorRef, thumbnail: int, whole: torch.Tensor | None = None, norms: bool = True) -> Plan:
     """Look at a few thousand of a tensor's values, and fix what those who measure its parts must agree on.
 
     Parameters
@@ -30,8 +30,10 @@ def plan_of(ref: TensorRef, thumbnail: int, whole: torch.Tensor | None = None) -
         Largest side of its picture, in cells.
     whole
         All of it, if reading that copies nothing.
+    norms
+        Whether those of rows and columns are wanted.
     """
-    plan = Plan(ref.shape, ref.dtype, thumbnail)
+    plan = Plan(ref.shape, ref.dtype, thumbnail, norms=norms)
     if plan.counted or ref.numel == 0:
         return plan
     blocks = Blocks(ref, whole)
@@ -73,10 +75,10 @@ def measure(
     """
     held = whole if values is None else values
     if on_device(held):
-        blocks = Blocks(ref, whole, device.DEVICE_BLOCK, box, values, whole_rows=True)
+        blocks = Blocks(ref, whole, device.DEVICE_BLOCK, box, values)
         return device.DevicePass(blocks, plan).run(cancelled, advance)
     if fused.is_ready(plan):
-        blocks = Blocks(ref, whole, fused.block_size(held, plan), box, values, whole_rows=True)
+        blocks = Blocks(ref, whole, fused.block_size(held, plan), box, values)
         return fused.run(blocks, plan, cancelled, advance)
     run = CountedPass if plan.counted else SummedPass
     return run(Blocks(ref, whole, box=box, values=values), plan).run(cancelled, advance).part()

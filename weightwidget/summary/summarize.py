@@ -17,7 +17,10 @@ from weightwidget.summary.scan import Scan
 
 
 def summarize(
-    obj: Any, executor: Executor | None = None, progress: Callable[[float], None] | None = None
+    obj: Any,
+    executor: Executor | None = None,
+    progress: Callable[[float], None] | None = None,
+    norms: bool = True,
 ) -> ModelSummary:
     """Summarise every tensor of a model in one pass over its memory.
 
@@ -34,6 +37,10 @@ def summarize(
         must find files under the same path, and tensors in memory can be summarised by threads only.
     progress
         Called now and then, from other threads, with the share that is done, 0 to 1.
+    norms
+        Whether the norms of rows and columns are wanted. Without them the scan is faster, `TensorSummary.row_norms` and
+        `TensorSummary.column_norms` are None, and what is told of single rows and columns (dead or unusual channels,
+        norms of filters) is left out or looked up in the weights when it is asked for.
 
     Returns
     -------
@@ -50,18 +57,18 @@ def summarize(
         If a file is missing, damaged or refused.
     """
     if isinstance(obj, WeightSource):
-        return _summarize_source(obj, executor, progress)
+        return _summarize_source(obj, executor, progress, norms)
     from weightwidget.sources import open_weights
 
     source = open_weights(obj)
     try:
-        return _summarize_source(source, executor, progress)
+        return _summarize_source(source, executor, progress, norms)
     finally:
         source.close()
 
 
 def _summarize_source(
-    source: WeightSource, executor: Executor | None, progress: Callable[[float], None] | None
+    source: WeightSource, executor: Executor | None, progress: Callable[[float], None] | None, norms: bool
 ) -> ModelSummary:
     if isinstance(source, SavedSource):
         return cast("ModelSummary", source.summary)
@@ -72,10 +79,10 @@ def _summarize_source(
             )
         from weightwidget.summary.sharded import summarize_shards  # needs torch.distributed
 
-        return complete(source, summarize_shards(source, progress))
+        return complete(source, summarize_shards(source, progress, norms))
     if executor is not None:
-        return complete(source, summarize_remotely(entries_of(source), executor, progress))
-    scan = Scan(source, progress).start()
+        return complete(source, summarize_remotely(entries_of(source), executor, progress, norms))
+    scan = Scan(source, progress, norms=norms).start()
     try:
         scan.wait()
     except BaseException:  # the user's interrupt above all: the threads must not go on reading

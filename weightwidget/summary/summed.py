@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from weightwidget.summary.blocks import Blocks
 from weightwidget.summary.moments import Moments, scale_for
 from weightwidget.summary.parts import Grid, Part, Plan, moments_of
-from weightwidget.summary.passes import BARE, Pass, count_codes, small_array, zeros
-
-Floats = npt.NDArray[np.float64]
+from weightwidget.summary.passes import Array, Counts, Floats, Pass, count_codes
+from weightwidget.summary.scratch import TILE, scratch
+from weightwidget.summary.single import SingleSums
 
 _FAR = 4.0
 """Standard deviations between shift and mean beyond which a second pass is worth its while: the sketch is
@@ -89,124 +90,174 @@ def reach(plan: Plan, part: Part) -> float:
     return max(abs(part.high - plan.grid.shift), abs(part.low - plan.grid.shift))
 
 
+_TRIES = 2
+"""Blocks of a box for which float32 may turn out to be no good before the others are not tried."""
+
+
+@dataclass
+class _Found:
+    """What is found in a block: power sums and that of magnitudes, how many codes there are, and square sums."""
+
+    rows: Floats
+    columns: Floats
+    sums: Floats = field(default_factory=lambda: np.zeros(5))
+    codes: int = 0
+
+    def add_squares(self, squares: tuple[Floats, Floats], top: int, left: int) -> None:
+        """Add the square sums of a tile's rows and columns."""
+        rows, columns = squares
+        self.rows[top : top + len(rows)] += rows
+        self.columns[left : left + len(columns)] += columns
+
+
 class SummedPass(Pass):
-    """For wider types: power sums in float64 around a shift, and counts of the upper 16 bits."""
+    """For wider types: power sums around a shift, and counts of the upper 16 bits.
+
+    The sums are of float64; those of float32 weights that are neither huge nor tiny of float32, as far as that is as
+    good, in a third of the time.
+    """
 
     def __init__(self, blocks: Blocks, plan: Plan) -> None:
         super().__init__(blocks, plan)
         self.grid = plan.grid
-        self.table = zeros(65536, blocks)
-        self._one = torch.ones(1, dtype=self.table.dtype, device=blocks.device)
-        self.sums = (0.0, 0.0, 0.0, 0.0)
-        self.l1 = 0.0
-        self.zeros = 0
-        at_shift = self.table[::0x8000]  # the bins of both zeros
-        self._at_shift = at_shift.numpy() if at_shift.is_cpu else at_shift
-        self._seen_at_shift = 0
-        self._direct = self.dtype == torch.float32 and self.grid == Grid()
+        self.table = np.zeros(65536, np.int64)
+        self.sums = np.zeros(5)
+        self.zeros = self.nan = self.posinf = self.neginf = 0
+        self._tries = _TRIES if plan.dtype == "float32" and self.grid.scale == 1.0 else 0
+        at_zero = self._code(0.0)
+        self._at_zero = [at_zero] if self.grid.shift else [at_zero, at_zero ^ 0x8000]
 
     def add(self, block: torch.Tensor, top: int, left: int) -> None:
         """See `Pass.add`."""
-        shape = block.shape
-        d, _ = self.scratch("d", shape, torch.float64)
-        d.copy_(block)
-        plain = block if self.dtype in BARE else d
-        smallest, largest = self.extremes(block, plain, top, left)
-        if not (math.isfinite(smallest) and math.isfinite(largest)):
-            self._add_partly(block, d, top, left)
-            return
-        self._add_magnitudes(block, d, smallest, largest)
-        crosses = smallest <= 0.0 <= largest
-        if crosses and plain is d:
-            self.zeros += d.numel() - int(torch.count_nonzero(d))
-        self._shift(d)
-        at_shift = self._count(block if self._direct else d)
-        # Without a shift there are zeros only where the innermost bins grew.
-        if crosses and plain is not d and (at_shift or self.grid.shift != 0.0):
-            self.zeros += plain.numel() - int(torch.count_nonzero(plain))
-        self._add_sums(d, top, left)
+        codes = scratch("codes", (block.numel(),), torch.int32)
+        single = self._in_single(block, codes, top, left) if self._tries else None
+        found = single or self._in_double(block, codes, top, left)
+        counts = count_codes(self.table, codes[: found.codes])
+        if single is not None:
+            self._find_ends(counts, block, top, left)
+        elif self._tries:
+            self._tries -= 1
+        if counts[self._at_zero].any():
+            self.zeros += _zeros(block)
+        self.sums += found.sums
+        if self.plan.norms:
+            self.add_squares(found.rows, found.columns, top, left)
 
-    def _shift(self, d: torch.Tensor) -> None:
+    def _code(self, value: float) -> int:
+        """The bin of a weight."""
+        with np.errstate(over="ignore"):
+            d = np.float32((value - self.grid.shift) * self.grid.scale)
+        return int(d.view(np.uint32)) >> 16
+
+    def _find_ends(self, counts: Counts, block: torch.Tensor, top: int, left: int) -> None:
+        """Take note of the smallest and the largest weight of a block that is all finite, if they may be new ones."""
+        below = above = True
+        if self.low <= self.high:
+            below, above = _outward(counts, self._code(self.low), self._code(self.high))
+        smallest, largest = float(block.amin()) if below else None, float(block.amax()) if above else None
+        self.take_ends(smallest, largest, block, top, left)
+
+    def equal(self, value: float) -> Callable[[torch.Tensor], Array]:
+        """See `Pass.equal`. Where the type is no float, in float64."""
+        return lambda part: (part if part.is_floating_point() else part.to(torch.float64)).numpy() == value
+
+    def _found(self, block: torch.Tensor) -> _Found:
+        rows, columns = block.shape if self.plan.norms else (0, 0)
+        return _Found(np.zeros(rows), np.zeros(columns))
+
+    def _in_single(self, block: torch.Tensor, codes: torch.Tensor, top: int, left: int) -> _Found | None:
+        """Look at a block of float32 in float32; None if that is not good enough, or some weights are not finite."""
+        found, shift = self._found(block), self.grid.shift
+        sums, bins = SingleSums(shift), codes.numpy().view(np.uint32)
+        self.draw(block, top, left)
+        for tile, row, column in self.tiles(block):
+            d, squares = sums.add(tile)
+            end = found.codes + tile.numel()
+            # Not by torch, which knows no shift that lets zeros in at the sign.
+            np.right_shift(d.numpy().view(np.uint32), 16, out=bins[found.codes : end].reshape(tile.shape))
+            found.codes = end
+            if self.plan.norms:
+                if shift != 0.0:
+                    squares = torch.mul(tile, tile, out=scratch("squares", tile.shape, torch.float32))
+                found.add_squares(self.squares_in_single(tile, squares), row, column)
+        result = sums.result()
+        if result is None or not np.isfinite(found.rows).all():
+            return None
+        found.sums = result
+        return found
+
+    def _in_double(self, block: torch.Tensor, codes: torch.Tensor, top: int, left: int) -> _Found:
+        """Look at a block of any type in float64, and take note of its extremes and of what is not finite."""
+        found, smallest, largest = self._found(block), math.inf, -math.inf
+        for tile, row, column in self.tiles(block):
+            x = scratch("wide", tile.shape, torch.float64).copy_(tile)
+            self.draw(tile if tile.dtype in (torch.float32, torch.float64) else x, top + row, left + column)
+            low, high, finite = float(x.amin()), float(x.amax()), x.view(-1)
+            if not (math.isfinite(low) and math.isfinite(high)):
+                finite = self._finite_only(x)
+                low, high = (float(finite.amin()), float(finite.amax())) if len(finite) else (math.inf, -math.inf)
+            smallest, largest = min(low, smallest), max(high, largest)
+            if self.plan.norms:
+                squares = torch.mul(x, self.grid.scale, out=scratch("wide squares", x.shape, torch.float64)).square_()
+                found.add_squares((squares.sum(1).numpy(), squares.sum(0).numpy()), row, column)
+            self._sum_up(finite, codes, found)
+        self.take_ends(smallest, largest, block, top, left)
+        return found
+
+    def _finite_only(self, x: torch.Tensor) -> torch.Tensor:
+        """Count what is not finite, and set it to zero; give the others, one-dimensional."""
+        finite = torch.isfinite(x)
+        self.nan += int(torch.isnan(x).sum())
+        self.posinf += int((x == math.inf).sum())
+        self.neginf += int((x == -math.inf).sum())
+        kept = x[finite]
+        x.masked_fill_(~finite, 0.0)
+        return kept
+
+    def _sum_up(self, x: torch.Tensor, codes: torch.Tensor, found: _Found) -> None:
+        """Add the sums and codes of finite weights, flat and in float64, which are overwritten."""
+        squares = scratch("wide squares", x.shape, torch.float64)
+        l1 = float(torch.abs(x, out=squares).sum())
+        d = x
         if self.grid.shift != 0.0:
             d.sub_(self.grid.shift)
         if self.grid.scale != 1.0:
             d.mul_(self.grid.scale)
-
-    def _add_magnitudes(self, block: torch.Tensor, d: torch.Tensor, smallest: float, largest: float) -> None:
-        """Add the magnitudes of a block; `d` holds it in float64, not shifted yet."""
-        if smallest >= 0.0 or largest <= 0.0:
-            self.l1 += abs(float(d.sum()))
-        elif self.dtype == torch.float32 and max(-smallest, largest) < 1e30:
-            # A few magnitudes lose nothing that counts in float32, and cost half.
-            magnitudes, flat = self.scratch("magnitude", block.shape, torch.float32)
-            torch.abs(block, out=magnitudes)
-            self.l1 += _sum_of_sums(magnitudes, flat)
-        else:
-            self.l1 += float(torch.abs(d, out=self.scratch("squares", d.shape, torch.float64)[0]).sum())
-
-    def _count(self, values: torch.Tensor) -> bool:
-        """Count a block's upper 16 bits; tell whether any weight fell on the shift."""
-        if not self._direct:
-            values = self.scratch("single", values.shape, torch.float32)[0].copy_(values)
-        codes, flat = self.scratch("codes", values.shape, torch.int32)
-        torch.bitwise_right_shift(values.view(torch.int32), 16, out=codes)
-        codes.bitwise_and_(0xFFFF)
-        count_codes(self.table, flat, self._one)
-        at_shift = int(self._at_shift[0]) + int(self._at_shift[1])
-        new = at_shift != self._seen_at_shift
-        self._seen_at_shift = at_shift
-        return new
-
-    def _add_sums(self, d: torch.Tensor, top: int, left: int) -> None:
-        squares, flat_squares = self.scratch("squares", d.shape, torch.float64)
+        end = found.codes + len(d)
+        single = scratch("terms", d.shape, torch.float32).copy_(d).view(torch.int32)
+        torch.bitwise_right_shift(single, 16, out=codes[found.codes : end]).bitwise_and_(0xFFFF)
+        found.codes = end
         torch.mul(d, d, out=squares)
-        shift = self.grid.shift * self.grid.scale
-        if self.norms and shift != 0.0:
-            # Of the weights themselves: sum (d + K)^2 = sum d^2 + 2 K sum d + n K^2.
-            height, width = d.shape
-            rows = small_array(d.sum(1))
-            s1 = float(rows.sum())
-            self.rows_at(top, height)[:] += 2 * shift * rows + width * shift * shift
-            columns = 2 * shift * small_array(d.sum(0)) + height * shift * shift
-            self.columns_at(left, width)[:] += columns
-        else:
-            s1 = float(d.sum())
-        s2 = self.add_squares(squares, top, left)
-        self._add_powers(s1, s2, _dot(flat_squares, d.view(-1)), _dot(flat_squares, flat_squares))
-
-    def _add_powers(self, *sums: float) -> None:
-        a, b, c, e = self.sums
-        self.sums = (a + sums[0], b + sums[1], c + sums[2], e + sums[3])
-
-    def _add_partly(self, block: torch.Tensor, x: torch.Tensor, top: int, left: int) -> None:
-        """Take in a block, `x` in float64, that is not all finite: slower, and only what is enters."""
-        finite = self.finite_only(x)
-        self.remember_finite(block, x, finite, top, left)
-        d = x[finite]
-        self.l1 += float(d.abs().sum())
-        self.zeros += int((d == 0.0).sum())
-        self._shift(d)
-        self._count(d.float() if self._direct else d)
-        self._add_powers(*(float(d.pow(power).sum()) for power in (1, 2, 3, 4)))
-        if self.norms:
-            self.add_squares(x.masked_fill_(~finite, 0.0).mul_(self.grid.scale).square_(), top, left)
+        found.sums += (float(d.sum()), float(squares.sum()), _dot(squares, d), _dot(squares, squares), l1)
 
     def part(self) -> Part:
         """See `Pass.part`."""
-        return self._part(self.table, self.zeros, self.sums, self.l1)
+        s1, s2, s3, s4, l1 = self.sums.tolist()
+        return self._part(self.table, self.zeros, (self.nan, self.posinf, self.neginf), (s1, s2, s3, s4), l1)
 
 
-def _sum_of_sums(values: torch.Tensor, flat: torch.Tensor) -> float:
-    """Sum of a float32 block, given in its shape and flat: some tens in float32, the rest in float64."""
-    if 1 < values.shape[0] <= 64:
-        return float(values.sum(0).sum(dtype=torch.float64))
-    cut = len(flat) // 16 * 16
-    return float(flat[:cut].view(16, -1).sum(0).sum(dtype=torch.float64)) + float(flat[cut:].sum())
+def _outward(counts: Counts, low: int, high: int) -> tuple[bool, bool]:
+    """Whether there are codes in the bin of the smallest weight or below, and in that of the largest or above."""
+    # In the order of the weights, the bins of negative ones go down from 0xFFFF to 0x8000, those of the others up from 0.
+    positive, negative = counts[:0x8000], counts[0x8000:]
+    below = negative[low - 0x8000 :] if low >= 0x8000 else positive[: low + 1]
+    above = positive[high:] if high < 0x8000 else negative[: high - 0x7FFF]
+    return (
+        bool(below.any() or (low < 0x8000 and negative.any())),
+        bool(above.any() or (high >= 0x8000 and positive.any())),
+    )
+
+
+def _zeros(block: torch.Tensor) -> int:
+    """Number of zeros, of either sign."""
+    # NumPy has all types, and is four times as fast.
+    step = max(1, TILE // block.shape[1])
+    return sum(int(np.count_nonzero(block[row : row + step].numpy() == 0)) for row in range(0, len(block), step))
 
 
 def _dot(a: torch.Tensor, b: torch.Tensor) -> float:
-    """Sum of the products of two flat float64 blocks."""
-    if not a.is_cpu or torch.get_num_threads() == 1:
+    """Sum of the products of two flat float64 tiles."""
+    if torch.get_num_threads() == 1:
         return float(torch.dot(a, b))
     # Torch's starts threads from 4,096 elements on, NumPy's from 10,000.
     x, y = a.numpy(), b.numpy()
