@@ -30,7 +30,10 @@ LIST = "list, without thumbnails and norms"
 EXPLORER = "list, as the explorer scans it"
 PLAIN = ", torch only"
 
-KERNELS = [*fused.ENDS, "usual float32", "float32", "moved float32", "bfloat16", "float64"]
+KERNELS = [
+    *(*fused.ENDS, "usual float32", "infinite", "float32", "moved float32", "bfloat16", "float64"),
+    *(f"{kind} {name}" for kind in ("bare", "batch") for name in fused.PLAIN),
+]
 
 
 def scan(source: WeightSource, thumbnail: int = 64, norms: bool = True) -> None:

@@ -9,7 +9,15 @@ from weightwidget.summary.compiling import SWITCH
 
 KERNEL_NAMES = ("float32", "moved float32", "float64", "bfloat16", "16 bits", "8 bits")
 
-OTHERS = ("usual float32", "usual float64", "batch float32", "batch bfloat16")
+OTHERS = (
+    "usual float32",
+    "usual float64",
+    "batch float32",
+    "batch bfloat16",
+    "bare float32",
+    "bare bfloat16",
+    "infinite",
+)
 
 
 @pytest.fixture(params=["compiled", "torch", "device"])

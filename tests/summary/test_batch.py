@@ -61,14 +61,15 @@ shapes = st.one_of(
     tensors=st.lists(st.tuples(st.sampled_from(sorted(FILLS)), shapes), min_size=1, max_size=6),
     dtype=st.sampled_from([torch.float32, torch.bfloat16]),
     thumbnail=st.sampled_from([0, 5, 64]),
+    norms=st.booleans(),
     seed=st.integers(0, 2**31),
 )
 def test_together_as_alone(
-    tensors: list[tuple[str, tuple[int, ...]]], dtype: torch.dtype, thumbnail: int, seed: int
+    tensors: list[tuple[str, tuple[int, ...]]], dtype: torch.dtype, thumbnail: int, norms: bool, seed: int
 ) -> None:
     torch.manual_seed(seed)
     source = open_weights({f"{k}.{fill}": FILLS[fill](shape).to(dtype) for k, (fill, shape) in enumerate(tensors)})
-    batch = Batch(str(dtype)[6:], thumbnail)
+    batch = Batch(str(dtype)[6:], thumbnail, norms)
     refs = list(source.tensors.values())
     for ref in refs:
         assert suits(ref)
@@ -76,7 +77,7 @@ def test_together_as_alone(
     batch.measure()
     records = batch.records(["Linear"] * len(refs))
     together = {ref.name: record for ref, record in zip(refs, records, strict=True) if record is not None}
-    alone = {ref.name: summarize_tensor(ref, "Linear", thumbnail) for ref in refs if ref.name in together}
+    alone = {ref.name: summarize_tensor(ref, "Linear", thumbnail, norms=norms) for ref in refs if ref.name in together}
     assert_same(together, alone, absolute=1e-9)
     for record, other in ((together[name], alone[name]) for name in together):
         assert (repr(record.min), repr(record.max)) == (repr(other.min), repr(other.max))

@@ -93,12 +93,14 @@ class Batch:
         One of `TYPES`.
     thumbnail
         Largest side of the pictures.
+    norms
+        Whether those of rows and columns are wanted.
     cost
         Most elements.
     """
 
-    def __init__(self, dtype: str, thumbnail: int, cost: int = COST) -> None:
-        self._dtype, self._thumbnail = dtype, thumbnail
+    def __init__(self, dtype: str, thumbnail: int, norms: bool = True, cost: int = COST) -> None:
+        self._dtype, self._thumbnail, self._norms = dtype, thumbnail, norms
         self._left, self._keys = cost, KEYS
         self._refs: list[TensorRef] = []
         self._tensors: list[torch.Tensor] = []  # alive as long as their addresses are used
@@ -164,7 +166,7 @@ class Batch:
         jobs: list[tuple[int, ...]] = []
         for ref, tensor, layout in zip(self._refs, self._tensors, self._layouts, strict=True):
             height, width = layout.cells
-            rows, columns = (layout.rows, layout.columns) if len(ref.shape) > 1 else (0, 0)
+            rows, columns = self._normed(ref, layout)
             norms = size if rows else -1
             jobs.append(
                 (
@@ -193,7 +195,7 @@ class Batch:
         )
         for ref, layout, kind, totals, counts, found in everything:
             keys, numbers = _buffers.keys[at : at + max(found, 0)], _buffers.counts[at : at + max(found, 0)]
-            rows, columns = (layout.rows, layout.columns) if len(ref.shape) > 1 else (0, 0)
+            rows, columns = self._normed(ref, layout)
             ends = place, place + rows, place + rows + columns
             at, place = at + max(found, 0), ends[2] + layout.cells[0] * layout.cells[1]
             spread = None if found < 0 else self._spread(ref, totals, counts, keys, numbers)
@@ -220,6 +222,10 @@ class Batch:
             )
             records.append(record_of(ref, kind, measured))
         return records
+
+    def _normed(self, ref: TensorRef, layout: _Layout) -> tuple[int, int]:
+        """How many norms of rows and of columns a tensor has."""
+        return (layout.rows, layout.columns) if self._norms and len(ref.shape) > 1 else (0, 0)
 
     def _spread(
         self, ref: TensorRef, totals: list[float], counts: list[int], keys: Array, numbers: Array

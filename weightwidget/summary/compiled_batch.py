@@ -10,6 +10,7 @@ from numba import carray, njit, types
 from numba.extending import intrinsic, overload
 
 from weightwidget.summary.compiled_add import ARGMAX, ARGMIN, FINITE, HIGH, LOW, NAN, NEGINF, POSINF, ZEROS, add
+from weightwidget.summary.compiled_bare import add_bare, count_infinite
 from weightwidget.summary.compiled_ends import is_usual, take_counts, take_norms, take_picture
 
 (
@@ -107,19 +108,26 @@ def measure_batch(
         if wide and not is_usual(x, job[DOWN], job[RIGHT], USUAL[0], USUAL[1]):
             marks[k] = -1
             continue
+        total, number = totals[k], counts[k]
+        total[:], number[:] = 0.0, 0
+        total[LOW], total[HIGH], number[ARGMIN], number[ARGMAX] = np.inf, -np.inf, -1, -1
         rows2, rest = area[:rows], area[rows:]
         columns2, rest = rest[: columns if normed else 0], rest[columns:]
         size = job[HEIGHT] * job[WIDTH]
         lows, highs = rest[:size].reshape(picture.shape), rest[size : 2 * size].reshape(picture.shape)
         rows2[:], columns2[:] = 0.0, 0.0
         lows[:], highs[:] = np.inf, -np.inf
-        total, number = totals[k], counts[k]
-        total[:], number[:] = 0.0, 0
-        total[LOW], total[HIGH], number[ARGMIN], number[ARGMAX] = np.inf, -np.inf, -1, -1
-        add(x, 0, 0, columns, None, None, tables, rows2, columns2, cell_rows, cell_columns, lows, highs, total, number,
-            scratch)  # fmt: skip
+        bare = not normed and size == 0
+        if bare:
+            add_bare(x.reshape(count), 0, tables, total, number)
+        else:
+            add(x, 0, 0, columns, None, None, tables, rows2, columns2, cell_rows, cell_columns, lows, highs, total,
+                number, scratch)  # fmt: skip
         found = take_counts(tables, order, keys[at:], numbers[at:])
-        if number[NAN] or number[POSINF] or number[NEGINF]:
+        if bare and not wide:
+            count_infinite(tables, number)
+            number[FINITE] = count - number[NAN] - number[POSINF] - number[NEGINF]
+        elif number[NAN] or number[POSINF] or number[NEGINF]:
             tables[:] = 0  # what is not finite has codes that nobody asks for
         fits = True
         if normed:

@@ -23,6 +23,9 @@ KERNELS = Kernels("weightwidget.summary.compiled")
 FUSED_BLOCK = 1 << 22
 """Elements that a kernel takes at once: a few milliseconds, after which somebody may cancel."""
 
+PLAIN = ("float32", "bfloat16")
+"""Kernels that neither shift nor scale nor translate. Of these there are more: for batches, and for statistics alone."""
+
 _COPIED_BLOCK = 1 << 16
 """The same where a block must be copied or converted before, which is to stay in the cache."""
 
@@ -57,12 +60,22 @@ def kernel_name(plan: Plan) -> str:
     return "16 bits" if torch_dtype(plan.dtype).itemsize == 2 else "8 bits"
 
 
-def want_types(dtypes: Iterable[str]) -> None:
-    """Have the kernels for tensors of some types compiled in the background."""
+def want_types(dtypes: Iterable[str], bare: bool = False) -> None:
+    """Have the kernels for tensors of some types compiled in the background.
+
+    Parameters
+    ----------
+    dtypes
+        The types.
+    bare
+        Whether neither norms nor thumbnails are wanted.
+    """
     types = dict.fromkeys(dtypes)
     names = [kernel_name(Plan((), dtype, 0)) for dtype in types if is_known(dtype)]
     usual = [f"usual {name}" for name in names if name in ("float32", "float64")]
-    KERNELS.want([*ENDS, *usual, *names, *(f"batch {name}" for name in names if name in ("float32", "bfloat16"))])
+    plain = [name for name in names if name in PLAIN]
+    alone = ["infinite", *(f"bare {name}" for name in plain)] if bare else []
+    KERNELS.want([*ENDS, *usual, *names, *alone, *(f"batch {name}" for name in plain)])
 
 
 def is_known(dtype: str) -> bool:
@@ -102,6 +115,14 @@ def batch_kernel(dtype: str) -> Kernel | None:
     return kernel if kernel is not None and allowed() else None
 
 
+def _bare_kernels(plan: Plan) -> tuple[Kernel, Kernel] | None:
+    """The kernels `compiled_bare.add_bare` and `count_infinite`, where a tensor may do with these."""
+    if not plan.bare or kernel_name(plan) not in PLAIN:
+        return None
+    add, infinite = KERNELS.get(f"bare {plan.dtype}"), KERNELS.get("infinite")
+    return (add, infinite) if add is not None and infinite is not None else None
+
+
 def scratch() -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.float64]]:
     """Two tables of counts, all zero, and what else kernels write to: of the calling thread."""
     return _scratch.tables, _scratch.rest
@@ -112,7 +133,7 @@ def run(blocks: Blocks, plan: Plan, cancelled: Callable[[], bool], advance: Call
 
     `is_ready` must have said yes.
     """
-    kernel, take = KERNELS.get(kernel_name(plan)), KERNELS.get("counts")
+    kernel, take, bare = KERNELS.get(kernel_name(plan)), KERNELS.get("counts"), _bare_kernels(plan)
     assert kernel is not None, "asked for before it was ready"
     assert take is not None, "asked for before it was ready"
     box, columns = blocks.box, blocks.columns
@@ -125,7 +146,7 @@ def run(blocks: Blocks, plan: Plan, cancelled: Callable[[], bool], advance: Call
     tables = _scratch.tables
     given: tuple[Any, ...] = ()
     moved: tuple[Any, ...] = (plan.grid.shift, plan.grid.scale)
-    if kernel_name(plan) in ("float32", "bfloat16"):
+    if kernel_name(plan) in PLAIN:
         moved = (None, None)
     elif plan.counted:
         given, moved = (_meaning(plan.dtype),), ()
@@ -133,24 +154,29 @@ def run(blocks: Blocks, plan: Plan, cancelled: Callable[[], bool], advance: Call
         for block, top, left in blocks:
             if cancelled():
                 raise Cancelled
-            height, width = block.shape
-            rows, cols = rows2[top - box.top :][:height], columns2[left - box.left :][:width]
-            kernel(
-                *(_as_array(block, plan), *given, top, left, columns, *moved, tables, rows, cols),
-                *(cell_rows, cell_columns, lows, highs, totals, counts, _scratch.rest),
-            )
+            if bare is not None and block.is_contiguous():
+                bare[0](_as_array(block, plan).reshape(-1), top * columns + left, tables, totals, counts)
+            else:
+                height, width = block.shape
+                rows, cols = rows2[top - box.top :][:height], columns2[left - box.left :][:width]
+                kernel(
+                    *(_as_array(block, plan), *given, top, left, columns, *moved, tables, rows, cols),
+                    *(cell_rows, cell_columns, lows, highs, totals, counts, _scratch.rest),
+                )
             advance(block.numel())
     except BaseException:
         tables[:] = 0
         raise
     found = take(tables, finite_codes(plan.dtype), _scratch.codes, _scratch.counts)
-    if counts[1] or counts[2] or counts[3]:
+    if bare is not None and plan.counted:
+        bare[1](tables, counts)
+    elif counts[1] or counts[2] or counts[3]:
         tables[:] = 0  # what is not finite has codes that nobody asks for
     zeros, nan, posinf, neginf, argmin, argmax, finite = (int(n) for n in counts)
     s1, s2, s3, s4, l1, low, high = (float(total) for total in totals)
     return Part(
         box=box,
-        finite=finite,
+        finite=int(_scratch.counts[:found].sum()) if plan.counted else finite,
         nan=nan,
         posinf=posinf,
         neginf=neginf,

@@ -111,6 +111,11 @@ class Plan:
         return torch_dtype(self.dtype).itemsize <= 2
 
     @property
+    def bare(self) -> bool:
+        """Whether statistics are all that is wanted: no norms, no thumbnail."""
+        return not self.norms and not self.thumbnail
+
+    @property
     def single(self) -> bool:
         """Whether float32 holds every value of the type."""
         return self.counted or self.dtype == "float32"

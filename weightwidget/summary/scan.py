@@ -229,7 +229,7 @@ class Scan:
     def _do_together(self, first: Task) -> list[Task]:
         """Measure a tensor together with some of those that come next; give those that must be done alone."""
         left = (self.total_bytes - self.done_bytes) // torch_dtype(first.ref.dtype).itemsize
-        batch = Batch(first.ref.dtype, self._thumbnail, min(COST, left // (4 * self._workers)))
+        batch = Batch(first.ref.dtype, self._thumbnail, self._norms, min(COST, left // (4 * self._workers)))
         together: list[Task] = []
         alone: list[Task] = []
         task: Task | None = first
@@ -317,7 +317,8 @@ class Scan:
         self._pace.see(self.done_bytes)
         if not self._asked and time.monotonic() - self._begun > SLOW:
             self._asked = True
-            fused.want_types(ref.dtype for ref in self._todo.values() if ref.device in ("cpu", "file"))
+            here = (ref.dtype for ref in self._todo.values() if ref.device in ("cpu", "file"))
+            fused.want_types(here, bare=not (self._norms or self._thumbnail))
         self._report()
 
     def _report(self) -> None:
