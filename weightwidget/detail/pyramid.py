@@ -6,6 +6,7 @@ cells, kept or not: so the tiles are the same, and what is kept only saves readi
 
 from __future__ import annotations
 
+import math
 import threading
 import weakref
 from collections import OrderedDict
@@ -20,6 +21,7 @@ import torch
 from weightwidget.detail.matrix import Matrix
 from weightwidget.detail.pixels import Aggregate, Extremes, Moments, halved
 from weightwidget.detail.reduction import IsCancelled, Window, kernels, reduce
+from weightwidget.detail.sharing import shared
 from weightwidget.sources.base import TensorRef
 
 PAGE = 256
@@ -59,7 +61,9 @@ class Page:
 
     def has(self, aggregate: Aggregate) -> bool:
         """Whether pixels that show this can be made."""
-        return (self.moments if aggregate in ("mean", "std") else self.extremes) is not None
+        if aggregate in ("mean", "std"):
+            return self.moments is not None and (aggregate == "mean" or self.moments.square is not None)
+        return self.extremes is not None
 
 
 class Pyramid:
@@ -163,27 +167,37 @@ def coarse_pixels(
     down, right = levels[0] - base[0], levels[1] - base[1]
     high, wide = PAGE << base[0], PAGE << base[1]
     shift = _shift(matrix)
-    pages = []
-    for top in range(window[0], window[1], high):
-        row = []
-        for left in range(window[2], window[3], wide):
-            part = top, min(top + high, window[1]), left, min(left + wide, window[3])
-            row.append(_page(matrix, part, base, shift, aggregate, pyramid, cancelled))
-        pages.append(row)
+    tops, lefts = range(window[0], window[1], high), range(window[2], window[3], wide)
+    windows = [(top, min(top + high, window[1]), left, min(left + wide, window[3])) for top in tops for left in lefts]
+
+    def page(part: Window) -> Page:
+        return _page(matrix, part, base, shift, aggregate, pyramid, cancelled)
+
+    # Kernels leave Python's lock to others, and each page is reduced by one thread: the same, however many there are.
+    alone = not matrix.in_place or kernels() is None
+    made = shared(page, windows, 1 if alone else None)
+    pages = [made[start : start + len(lefts)] for start in range(0, len(made), len(lefts))]
 
     def pixels(plane: Callable[[Page], Array], fold: np.ufunc) -> Array:
-        cells = np.block([[plane(page) for page in row] for row in pages])
-        return halved(halved(cells, 0, down, fold), 1, right, fold)
+        # A pixel lies within a page or covers it whole.
+        parts = [[halved(halved(plane(page), 0, down, fold), 1, right, fold) for page in row] for row in pages]
+        joined = parts[0][0] if len(parts) == len(parts[0]) == 1 else np.block(parts)
+        down_more, right_more = (max(0, times - PAGE.bit_length() + 1) for times in (down, right))
+        return halved(halved(joined, 0, down_more, fold), 1, right_more, fold)
 
     if aggregate not in ("mean", "std"):
-        found = Extremes(window, levels, matrix.dtype)
-        found.low = pixels(lambda page: _of(page.extremes).low, np.minimum)
-        found.high = pixels(lambda page: _of(page.extremes).high, np.maximum)
+        finite = all(_of(page.extremes).finite for row in pages for page in row)
+        one = aggregate if finite else None  # what is not finite is looked for in both
+        low = pixels(lambda page: _of(page.extremes).low, np.minimum) if one != "max" else None
+        high = pixels(lambda page: _of(page.extremes).high, np.maximum) if one != "min" else None
+        found = Extremes(window, levels, matrix.dtype, (_either(low, high), _either(high, low)))
+        found.finite = finite
         return found
-    sums = Moments(window, levels, matrix.dtype, shift)
+    sums = Moments(window, levels, matrix.dtype, shift, squares=False)
     with np.errstate(over="ignore", invalid="ignore"):
         sums.total = pixels(lambda page: _of(page.moments).total, np.add)
-        sums.square = pixels(lambda page: _of(page.moments).square, np.add)
+        if aggregate == "std":
+            sums.square = pixels(lambda page: _of(page.moments).square, np.add)
     if any(_of(page.moments).odd is not None for row in pages for page in row):
         low, largest = pixels(_odd, np.minimum), pixels(_odd, np.maximum)
         sums.odd = np.where(-low > largest, low, largest)
@@ -206,11 +220,12 @@ def _page(
     if known is not None and known.has(aggregate):
         return known
     made = Page(known.extremes, known.moments) if known else Page()
-    # The compiled kernel measures all at once, torch one thing after the other.
+    # The compiled kernel measures all at once, torch one thing after the other. Squares take either some time, and
+    # nearly nobody asks for them.
     everything = kernels() is not None and matrix.dtype == torch.float32
     parts: list[Any] = []
-    if made.moments is None and (everything or aggregate in ("mean", "std")):
-        made.moments = Moments(window, base, matrix.dtype, shift)
+    if aggregate == "std" or (made.moments is None and (everything or aggregate == "mean")):
+        made.moments = Moments(window, base, matrix.dtype, shift, squares=aggregate == "std")
         parts.append(made.moments)
     if made.extremes is None and (everything or aggregate not in ("mean", "std")):
         made.extremes = Extremes(window, base, matrix.dtype)
@@ -223,10 +238,14 @@ def _page(
 
 def first_mean(matrix: Matrix, row: int, col: int) -> float:
     """Mean of the first finite elements from there on: a number that sums of squares are taken about."""
-    first = matrix.block(row, row + 1, col, min(matrix.width, col + _SHIFT_FROM)).to(torch.float64)
-    mean = float(first[first.isfinite()].mean())
-    # Rounded to a few digits, with which compiled kernels and torch subtract alike.
-    return float(np.float32(mean)) if np.isfinite(np.float32(mean)) else 0.0
+    first = matrix.block(row, row + 1, col, min(matrix.width, col + _SHIFT_FROM)).numpy().astype(np.float64)
+    finite = first[np.isfinite(first)]
+    if not len(finite):
+        return 0.0
+    # Rounded to a few digits, with which compiled kernels and NumPy subtract alike.
+    with np.errstate(over="ignore"):
+        mean = float(np.float32(finite.mean()))
+    return mean if math.isfinite(mean) else 0.0
 
 
 def _shift(matrix: Matrix) -> float:
@@ -248,6 +267,10 @@ def _cells(size: int, level: int) -> int:
 def _odd(page: Page) -> Array:
     moments = _of(page.moments)
     return np.zeros_like(moments.total) if moments.odd is None else moments.odd
+
+
+def _either(first: Array | None, second: Array | None) -> Array:
+    return _of(second if first is None else first)
 
 
 def _of(part: Any) -> Any:

@@ -65,13 +65,18 @@ def reduce(
         for row, col, band in matrix.bands(window, unit, cancelled):
             _add(row, col, band, levels, parts)
         return
+    planes, finite = Planes(parts), True
     for row, col, stored in matrix.bands(window, unit, cancelled, stored=True):
         rest = parts
         memory = flat_memory(stored)
         if memory is not None:
-            rest = _add_compiled(compiled_kernels, row, col, memory, levels, parts)
+            rest = _add_compiled(compiled_kernels, row, col, memory, levels, parts, planes)
         if rest:
+            finite = False
             _add(row, col, stored, levels, rest)
+    for part in parts:
+        if isinstance(part, Extremes):
+            part.finite = finite
 
 
 def flat_memory(band: torch.Tensor) -> Memory | None:
@@ -114,6 +119,65 @@ def _add(
             part.add(top, left, array)
 
 
+class Planes:
+    """Where the compiled kernel puts pixels: into those of the parts, and somewhere what nobody has asked for.
+
+    Parameters
+    ----------
+    parts
+        Of one window and its levels.
+
+    Attributes
+    ----------
+    measured
+        The parts that the kernel reduces to, all in one reading.
+    """
+
+    def __init__(self, parts: list[Extremes | Moments | Count]) -> None:
+        self.measured = [part for part in parts if not isinstance(part, Count)]
+        extremes = next((part for part in self.measured if isinstance(part, Extremes)), None)
+        moments = next((part for part in self.measured if isinstance(part, Moments)), None)
+        self.shift = 0.0 if moments is None else moments.shift
+        if not self.measured:
+            return
+        shape = self.measured[0].height, self.measured[0].width
+        self._all = [
+            np.empty(shape, np.float32) if extremes is None else extremes.low,
+            np.empty(shape, np.float32) if extremes is None else extremes.high,
+            np.empty(shape) if moments is None else moments.total,
+            None if moments is None else moments.square,
+        ]
+
+    def reduce(self, compiled_kernels: ModuleType, row: int, col: int, memory: Memory, levels: tuple[int, int]) -> bool:
+        """Reduce a band that starts at this row and column of the window; tell whether all of it is finite.
+
+        If not, nothing of it is in the parts: what is not finite is left to NumPy, which tells NaN and both
+        infinities apart.
+        """
+        part = self.measured[0]
+        shape = -(-memory[2] >> levels[0]), -(-memory[3] >> levels[1])
+        torn = [
+            at & (1 << level) - 1 or (at + length & (1 << level) - 1 and at + length < size)
+            for at, length, size, level in zip((row, col), memory[2:], part.sizes, levels, strict=True)
+        ]
+        start, pitch = (row >> levels[0]) * part.width + (col >> levels[1]), part.width
+        planes = self._all
+        if any(torn):  # pixels that other bands have a share in
+            planes = [None if plane is None else np.empty(shape, plane.dtype) for plane in planes]
+            start, pitch = 0, shape[1]
+        flat = [None if plane is None else plane.reshape(-1) for plane in planes]
+        finite = bool(np.isfinite(compiled_kernels.reduce(*memory, *levels, self.shift, *flat, start, pitch)))
+        for part in self.measured:
+            if any(torn):
+                if finite and isinstance(part, Extremes):
+                    part.merge(row, col, planes[0], planes[1])
+                elif finite:
+                    part.merge(row, col, planes[2], planes[3])
+            elif not finite:
+                part.clear(row, col, shape)
+        return finite
+
+
 def _add_compiled(
     compiled_kernels: ModuleType,
     row: int,
@@ -121,26 +185,12 @@ def _add_compiled(
     memory: Memory,
     levels: tuple[int, int],
     parts: list[Extremes | Moments | Count],
+    planes: Planes,
 ) -> list[Extremes | Moments | Count]:
     """Reduce a band, and give back the parts for which the kernels could not do it."""
-    shape = -(-memory[2] >> levels[0]), -(-memory[3] >> levels[1])
-    rest: list[Extremes | Moments | Count] = []
-    measured: list[Extremes | Moments] = [part for part in parts if not isinstance(part, Count)]
-    if measured:
-        shift = next((part.shift for part in measured if isinstance(part, Moments)), 0.0)
-        low, high = np.empty(shape, np.float32), np.empty(shape, np.float32)
-        total, square = np.empty(shape), np.empty(shape)
-        # What is not finite is left to NumPy: that tells NaN and both infinities apart.
-        if not np.isfinite(compiled_kernels.reduce(*memory, *levels, shift, low, high, total, square)):
-            rest += measured
-            measured = []
-        for part in measured:
-            if isinstance(part, Extremes):
-                part.merge(row, col, low, high)
-            else:
-                part.merge(row, col, total, square)
+    finite = not planes.measured or planes.reduce(compiled_kernels, row, col, memory, levels)
     for count in (part for part in parts if isinstance(part, Count)):
-        counts = np.empty(shape)
+        counts = np.empty((-(-memory[2] >> levels[0]), -(-memory[3] >> levels[1])))
         compiled_kernels.count(*memory, *levels, *count.limits, counts)
         count.merge(row, col, counts)
-    return rest
+    return [] if finite else list(planes.measured)
