@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -93,6 +94,8 @@ class Extremes(Pixels):
         Of the blocks.
     known
         Smallest and largest, where no blocks are to come.
+    empty
+        Makes arrays, as `numpy.empty` does.
     """
 
     def __init__(
@@ -101,11 +104,14 @@ class Extremes(Pixels):
         levels: tuple[int, int],
         dtype: torch.dtype,
         known: tuple[Array, Array] | None = None,
+        empty: Callable[..., Array] = np.empty,
     ) -> None:
         super().__init__(window, levels)
         number = np.float32 if dtype == torch.float32 else np.float64
         if known is None:
-            known = tuple(np.full((self.height, self.width), start, number) for start in (np.inf, -np.inf))
+            known = empty((self.height, self.width), number), empty((self.height, self.width), number)
+            known[0].fill(np.inf)
+            known[1].fill(-np.inf)
         self.low, self.high = known
         self.finite = False
         """Whether all elements are known to be finite."""
@@ -173,6 +179,8 @@ class Moments(Pixels):
         Some number near the mean of all elements.
     squares
         Whether squares are summed, which only the standard deviation needs.
+    empty
+        Makes arrays, as `numpy.empty` does.
     """
 
     def __init__(
@@ -183,10 +191,14 @@ class Moments(Pixels):
         shift: float,
         *,
         squares: bool,
+        empty: Callable[..., Array] = np.empty,
     ) -> None:
         super().__init__(window, levels)
-        self.total: Array = np.zeros((self.height, self.width))
-        self.square: Array | None = np.zeros((self.height, self.width)) if squares else None
+        self.total: Array = empty((self.height, self.width), np.float64)
+        self.square: Array | None = empty((self.height, self.width), np.float64) if squares else None
+        for sums in (self.total, self.square):
+            if sums is not None:
+                sums.fill(0)
         self.odd: Array | None = None
         """What is not finite under a pixel, if anything is: NaN before an infinity; 0 where all is finite."""
         self.window, self.dtype, self.shift = window, dtype, shift

@@ -141,7 +141,7 @@ class Planes:
         if not self.measured:
             return
         shape = self.measured[0].height, self.measured[0].width
-        self._all = [
+        self._all: list[Any] = [
             np.empty(shape, np.float32) if extremes is None else extremes.low,
             np.empty(shape, np.float32) if extremes is None else extremes.high,
             np.empty(shape) if moments is None else moments.total,

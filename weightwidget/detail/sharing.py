@@ -43,7 +43,7 @@ def shared(work: Callable[[T], R], items: Sequence[T], threads: int | None = Non
                 return
             try:
                 found[number] = work(item)
-            except BaseException as error:  # raised below, in the calling thread
+            except BaseException as error:  # noqa: BLE001 - raised below, in the calling thread
                 errors.append(error)
 
     most = min(len(items), threads or min(MAX_THREADS, os.cpu_count() or 1))

@@ -92,11 +92,12 @@ def strip(
         results = _RESULTS[: len(planes)]
         memory = context.make_array(flat)(context, b, args[0]).data
         moved = _everywhere(b, args[6]) if len(planes) == 4 else None
-        found = _rows(b, memory, *args[1:5], halves, moved, results)
+        at, stride, rows, ahead, level = args[1:6]
+        found = _rows(b, memory, at, stride, rows, ahead, halves, moved, results)
         done = b.function.append_basic_block("done")
         for stage in range(STRIP_LEVEL + 1):
             here, more = b.function.append_basic_block("here"), b.function.append_basic_block("more")
-            b.cbranch(b.icmp_signed("==", args[5], _LONG(stage)), here, more)
+            b.cbranch(b.icmp_signed("==", level, _LONG(stage)), here, more)
             b.position_at_end(here)
             with b.if_else(args[12]) as (new, known):
                 for way, again in ((new, False), (known, True)):
