@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -37,7 +37,7 @@ def halved(cells: Array, axis: int, times: int, fold: np.ufunc) -> Array:
 
 
 class Pixels:
-    """The pixels of a tile while blocks come in.
+    """The pixels of a tile while blocks come in. Before the first, they are to be started or cleared.
 
     Parameters
     ----------
@@ -53,6 +53,14 @@ class Pixels:
         self.height = -(-self.sizes[0] >> levels[0])
         self.width = -(-self.sizes[1] >> levels[1])
 
+    def start(self) -> None:
+        """Begin with no element under any pixel."""
+        self.clear(0, 0, (self.height, self.width))
+
+    def clear(self, row: int, col: int, shape: tuple[int, ...]) -> None:
+        """Forget what is under so many pixels, of which the first covers this row and column of the window."""
+        raise NotImplementedError
+
     def fold(self, block: Array, fold: np.ufunc) -> Array:
         """Reduce a block to its pixels."""
         # Rows first: that runs along memory and leaves little for the columns.
@@ -65,6 +73,10 @@ class Pixels:
             slice(row >> rows, (row + high - 1 >> rows) + 1),
             slice(col >> cols, (col + wide - 1 >> cols) + 1),
         )
+
+    def shape_of(self, block: Sequence[int]) -> tuple[int, int]:
+        """Shape of the pixels of a block of this shape that begins at the edge of a pixel, or lies within one."""
+        return -(-block[0] >> self.levels[0]), -(-block[1] >> self.levels[1])
 
     def place_of_pixels(self, row: int, col: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
         """Find so many pixels, of which the first covers this row and column of the window."""
@@ -110,8 +122,6 @@ class Extremes(Pixels):
         number = np.float32 if dtype == torch.float32 else np.float64
         if known is None:
             known = empty((self.height, self.width), number), empty((self.height, self.width), number)
-            known[0].fill(np.inf)
-            known[1].fill(-np.inf)
         self.low, self.high = known
         self.finite = False
         """Whether all elements are known to be finite."""
@@ -133,8 +143,7 @@ class Extremes(Pixels):
         np.minimum(self.low[place], low, out=self.low[place])
         np.maximum(self.high[place], high, out=self.high[place])
 
-    def clear(self, row: int, col: int, shape: tuple[int, ...]) -> None:
-        """Forget so many pixels, of which the first covers this row and column of the window."""
+    def clear(self, row: int, col: int, shape: tuple[int, ...]) -> None:  # noqa: D102
         place = self.place_of_pixels(row, col, shape)
         self.low[place], self.high[place] = np.inf, -np.inf
 
@@ -196,9 +205,6 @@ class Moments(Pixels):
         super().__init__(window, levels)
         self.total: Array = empty((self.height, self.width), np.float64)
         self.square: Array | None = empty((self.height, self.width), np.float64) if squares else None
-        for sums in (self.total, self.square):
-            if sums is not None:
-                sums.fill(0)
         self.odd: Array | None = None
         """What is not finite under a pixel, if anything is: NaN before an infinity; 0 where all is finite."""
         self.window, self.dtype, self.shift = window, dtype, shift
@@ -231,8 +237,7 @@ class Moments(Pixels):
         if self.square is not None:
             self.square[place] += square
 
-    def clear(self, row: int, col: int, shape: tuple[int, ...]) -> None:
-        """Forget the sums of so many pixels, of which the first covers this row and column of the window."""
+    def clear(self, row: int, col: int, shape: tuple[int, ...]) -> None:  # noqa: D102
         place = self.place_of_pixels(row, col, shape)
         self.total[place] = 0
         if self.square is not None:
@@ -265,13 +270,16 @@ class Count(Pixels):
     def __init__(self, window: tuple[int, int, int, int], levels: tuple[int, int], limits: tuple[float, float]) -> None:
         super().__init__(window, levels)
         self.limits = limits
-        self.count: Array = np.zeros((self.height, self.width))
+        self.count: Array = np.empty((self.height, self.width))
 
     def add(self, row: int, col: int, block: Array) -> None:
         """Take a block, as `Extremes.add` does."""
         inside = (block >= self.limits[0]) & (block <= self.limits[1])
         # float32 counts a block exactly (of fewer than 2**24)
         self.count[self.place(row, col, block)] += self.fold(inside.astype(np.float32), np.add)
+
+    def clear(self, row: int, col: int, shape: tuple[int, ...]) -> None:  # noqa: D102
+        self.count[self.place_of_pixels(row, col, shape)] = 0
 
     def merge(self, row: int, col: int, count: Array) -> None:
         """Take the counts under the pixels of a block, as `add` takes its elements."""
