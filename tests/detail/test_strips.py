@@ -65,6 +65,26 @@ def test_every_level_agrees_with_float64(dtype: torch.dtype, width: int) -> None
             np.testing.assert_array_equal(one, other)  # to the last bit
 
 
+@DTYPES
+@pytest.mark.parametrize("width", [1, 15, 64, 133, 449])
+def test_counts_at_every_level(dtype: torch.dtype, width: int) -> None:
+    """Both ends of the range count, NaN never does."""
+    from weightwidget.detail import compiled_tiles
+
+    values = torch.randn(77, width + 5, generator=torch.Generator().manual_seed(width)).to(dtype)[:, 2 : 2 + width]
+    values[::3, ::2], values[1, width // 2], values[40, -1] = 0.5, float("nan"), float("inf")
+    wide = values.to(torch.float64).numpy()
+    inside = ((wide >= 0.25) & (wide <= 0.5)).astype(np.float64)
+    assert 0 < inside.sum() < inside.size
+    memory = flat_memory(values)
+    assert memory is not None
+    for levels in itertools.product((0, 1, 4, 6, 8), (0, 1, 2, 3, 4, 5, 6, 7, 9)):
+        expected = pixels(inside, levels, np.add)
+        found = np.full(expected.shape, -777.5, np.float32)
+        compiled_tiles.count(*memory, *levels, 0.25, 0.5, found)
+        np.testing.assert_array_equal(found, expected)
+
+
 @given(
     shape=st.tuples(st.integers(1, 40), st.integers(1, 300)),
     levels=st.tuples(st.integers(0, 6), st.integers(0, 9)),

@@ -13,10 +13,10 @@ from llvmlite import ir  # type: ignore[import-untyped, unused-ignore]
 from numba import njit, types
 from numba.extending import intrinsic
 
-from weightwidget.detail.strips import STRIP, STRIP_LEVEL, strip
+from weightwidget.detail.strips import STRIP, STRIP_LEVEL, count_strip, strip
 
 CHUNK = 2048
-"""Columns that are counted at a time: the counts stay in the fastest cache."""
+"""Columns whose squares are summed at a time: the sums stay in the fastest cache."""
 
 TALL = 16
 """Rows that are read at a time, side by side."""
@@ -44,12 +44,6 @@ def _widened(_typing: Any, stored: Any) -> Any:
 
 
 _number: Any = intrinsic(_widened)
-
-
-@njit(**_OPTIONS)
-def _halve_sum(a, b, n):  # type: ignore[no-untyped-def]
-    for j in range(n):
-        b[j] = a[2 * j] + a[2 * j + 1]
 
 
 @njit(**_EXACT)
@@ -136,37 +130,27 @@ def _reduce(flat, stride, height, width, rows, cols, shift, low, high, total, sq
 
 
 def _count(flat, stride, height, width, rows, cols, least, most, counts):  # type: ignore[no-untyped-def]
-    """Count the elements within [least, most] under each pixel; `counts` is overwritten."""
-    sums = np.empty((2, CHUNK), np.float32)  # at most 2**24 of a chunk: exact
-    tall = min(1 << rows, 4096)
-    for top in range(0, height, tall):
-        bottom = min(height, top + tall)
-        for left in range(0, width, CHUNK):
-            n = min(CHUNK, width - left)
-            first = sums[0]
-            first[:n] = 0
-            for row in range(top, bottom):
-                at = row * stride + left
-                line = flat[at : at + n]
-                for j in range(n):
-                    w = _number(line[j])
-                    first[j] += np.float32((w >= least) & (w <= most))
-            here, there, size = 0, 1, n
-            for _ in range(cols):
-                if size == 1:
-                    break
-                half = size >> 1
-                _halve_sum(sums[here], sums[there], half)
-                if size & 1:
-                    sums[there, half] = sums[here, size - 1]
-                here, there, size = there, here, half + (size & 1)
-            y, x = top >> rows, left >> cols
-            begins = left & ((1 << cols) - 1) == 0 and top & ((1 << rows) - 1) == 0
-            for j in range(size):
-                if begins:
-                    counts[y, x + j] = sums[here, j]
-                else:
-                    counts[y, x + j] += sums[here, j]
+    """Count the elements of a band within [least, most] under each pixel; `counts` is overwritten.
+
+    Float32 counts fewer than 2**24 exactly.
+    """
+    level, inside = min(cols, STRIP_LEVEL), (1 << cols) - 1
+    strips, pitch, pixels = width & -STRIP, counts.shape[1], counts.reshape(-1)
+    for top in range(0, height, 1 << rows):
+        bottom, y = min(height, top + (1 << rows)), top >> rows
+        for x in range(strips >> cols, pitch):
+            counts[y, x] = 0  # what no strip begins
+        for row in range(top, bottom, TALL):
+            n = min(TALL, bottom - row)
+            for left in range(0, strips, STRIP):
+                begins = row == top and left & inside == 0
+                at, place = row * stride + left, y * pitch + (left >> cols)
+                ahead = AHEAD if left + AHEAD < strips else n * stride + AHEAD - strips
+                count_strip(flat, at, stride, n, ahead, level, least, most, pixels, place, begins)
+            for below in range(row, row + n):
+                for j in range(strips, width):
+                    w = _number(flat[below * stride + j])
+                    counts[y, j >> cols] += np.float32((w >= least) & (w <= most))
 
 
 def _squares(flat, stride, height, width, rows, cols):  # type: ignore[no-untyped-def]
@@ -206,7 +190,7 @@ reduce = njit(_signatures(), **_EXACT)(_reduce)
 count = njit(
     [
         types.void(
-            types.Array(stored, 1, "C"), *[types.int64] * 5, *[types.float32] * 2, types.Array(types.float64, 2, "C")
+            types.Array(stored, 1, "C"), *[types.int64] * 5, *[types.float32] * 2, types.Array(types.float32, 2, "C")
         )
         for stored in (types.float32, types.uint16)
     ],

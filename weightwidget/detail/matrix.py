@@ -18,8 +18,9 @@ from weightwidget.summary.cancel import Cancelled
 BAND = 1 << 19
 """Elements that are read at a time: 2 MB of float32."""
 
-VIEW = 1 << 22
-"""Elements that are looked at in place at a time: a millisecond or two of work for compiled kernels."""
+VIEW = 1 << 23
+"""Elements that are looked at in place at a time: a millisecond or two of work for compiled kernels. So few are counted
+exactly in float32."""
 
 # Types whose values float32 holds exactly; all others are worked on in float64.
 _FLOAT32_HOLDS = {

@@ -82,7 +82,7 @@ def reduce(
             rest += counts
         else:
             for count in counts:
-                found = np.empty(count.shape_of(stored.shape))
+                found = np.empty(count.shape_of(stored.shape), np.float32)
                 compiled_kernels.count(*memory, *levels, *count.limits, found)
                 count.merge(row, col, found)
         if rest:

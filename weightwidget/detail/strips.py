@@ -30,6 +30,10 @@ _FLOATS, _INTS, _SHORTS = (ir.VectorType(kind, LANES) for kind in (_FLOAT, _INT,
 _DOUBLES = ir.VectorType(_DOUBLE, LANES)
 
 Fold = Callable[[Any, Any, Any], Any]
+Results = tuple[tuple[Any, float, Fold], ...]
+"""Of each result its type, what it starts from, and its fold."""
+Terms = Callable[[Any], list[Any]]
+"""What is folded into the results of each weight."""
 
 
 def _smaller(b: Any, x: Any, y: Any) -> Any:
@@ -45,13 +49,13 @@ def _plus(b: Any, x: Any, y: Any) -> Any:
     return b.fadd(x, y)
 
 
-_RESULTS: tuple[tuple[Any, float, Fold], ...] = (
+_RESULTS: Results = (
     (_FLOAT, float("inf"), _smaller),
     (_FLOAT, float("-inf"), _larger),
     (_DOUBLE, 0.0, _plus),
     (_DOUBLE, 0.0, _plus),
 )
-"""Type, start and fold of smallest, largest, sum and sum of squares."""
+"""Smallest, largest, sum and sum of squares."""
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -81,7 +85,6 @@ def strip(
     begins
         Whether the pixels begin here. Else they are added to.
     """
-    halves = flat.dtype == types.uint16
 
     def generate(context: Any, b: Any, signature: Any, args: Any) -> Any:
         planes = [
@@ -89,39 +92,80 @@ def strip(
             for kind, given in zip(signature.args[7:11], args[7:11], strict=True)
             if kind != types.none
         ]
-        results = _RESULTS[: len(planes)]
-        memory = context.make_array(flat)(context, b, args[0]).data
-        moved = _everywhere(b, args[6]) if len(planes) == 4 else None
-        at, stride, rows, ahead, level = args[1:6]
-        found = _rows(b, memory, at, stride, rows, ahead, halves, moved, results)
-        done = b.function.append_basic_block("done")
-        for stage in range(STRIP_LEVEL + 1):
-            here, more = b.function.append_basic_block("here"), b.function.append_basic_block("more")
-            b.cbranch(b.icmp_signed("==", level, _LONG(stage)), here, more)
-            b.position_at_end(here)
-            with b.if_else(args[12]) as (new, known):
-                for way, again in ((new, False), (known, True)):
-                    with way:
-                        for plane, vectors, (_, _, fold) in zip(planes, found, results, strict=True):
-                            _store(b, b.gep(plane, [args[11]]), vectors, fold if again else None)
-            b.branch(done)
-            b.position_at_end(more)
-            if stage < STRIP_LEVEL:
-                found = [_halved(b, vectors, fold) for vectors, (_, _, fold) in zip(found, results, strict=True)]
-        b.branch(done)
-        b.position_at_end(done)
+        moved = _everywhere(b, args[6], _DOUBLES) if len(planes) == 4 else None
+
+        def terms(x: Any) -> list[Any]:
+            wide = b.fpext(x, _DOUBLES)
+            if moved is None:
+                return [x, x, wide]
+            d = b.fsub(wide, moved)
+            return [x, x, wide, b.fmul(d, d)]
+
+        _reduce(
+            b, context.make_array(flat)(context, b, args[0]), args[1:6], terms, planes, _RESULTS, args[11], args[12]
+        )
         return context.get_dummy_value()
 
     whole, planes = types.int64, (low, high, total, square)
     return types.void(flat, *[whole] * 5, types.float64, *planes, whole, types.boolean), generate
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def count_strip(
+    _typing: Any, flat: Any, at: Any, stride: Any, rows: Any, ahead: Any, level: Any,  # noqa: ARG001
+    least: Any, most: Any, counts: Any, place: Any, begins: Any,  # noqa: ARG001
+) -> Any:  # fmt: skip
+    """Count weights from `least` to `most` under the pixels of a strip, in float32; else see `strip`."""
+
+    def generate(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        first, last = (_everywhere(b, limit, _FLOATS) for limit in args[6:8])
+        one, zero = (ir.Constant(_FLOATS, [number] * LANES) for number in (1.0, 0.0))
+
+        def terms(x: Any) -> list[Any]:
+            inside = b.and_(b.fcmp_ordered(">=", x, first), b.fcmp_ordered("<=", x, last))
+            return [b.select(inside, one, zero)]
+
+        planes = [context.make_array(signature.args[8])(context, b, args[8]).data]
+        results = ((_FLOAT, 0.0, _plus),)
+        _reduce(b, context.make_array(flat)(context, b, args[0]), args[1:6], terms, planes, results, args[9], args[10])
+        return context.get_dummy_value()
+
+    whole = types.int64
+    return types.void(flat, *[whole] * 5, types.float32, types.float32, counts, whole, types.boolean), generate
+
+
+def _reduce(
+    b: Any, memory: Any, at: Any, terms: Terms, planes: list[Any], results: Results, place: Any, begins: Any
+) -> None:
+    """Gather the columns of a strip, fold them to pixels of the level asked for, and store these."""
+    start, stride, rows, ahead, level = at
+    results = results[: len(planes)]
+    found = _rows(b, memory, start, stride, rows, ahead, terms, results)
+    done = b.function.append_basic_block("done")
+    for stage in range(STRIP_LEVEL + 1):
+        here, more = b.function.append_basic_block("here"), b.function.append_basic_block("more")
+        b.cbranch(b.icmp_signed("==", level, _LONG(stage)), here, more)
+        b.position_at_end(here)
+        with b.if_else(begins) as (new, known):
+            for way, again in ((new, False), (known, True)):
+                with way:
+                    for plane, vectors, (_, _, fold) in zip(planes, found, results, strict=True):
+                        _store(b, b.gep(plane, [place]), vectors, fold if again else None)
+        b.branch(done)
+        b.position_at_end(more)
+        if stage < STRIP_LEVEL:
+            found = [_halved(b, vectors, fold) for vectors, (_, _, fold) in zip(found, results, strict=True)]
+    b.branch(done)
+    b.position_at_end(done)
+
+
 def _rows(
-    b: Any, memory: Any, at: Any, stride: Any, rows: Any, ahead: Any, halves: bool, moved: Any, results: Any
-) -> list[Any]:
+    b: Any, memory: Any, at: Any, stride: Any, rows: Any, ahead: Any, terms: Terms, results: Results
+) -> list[list[Any]]:
     """Gather the columns of a strip row by row: for each result its vectors."""
+    halves = memory.data.type.pointee == _SHORT
     size = 2 if halves else 4
-    start = b.add(b.ptrtoint(memory, _LONG), b.mul(at, _LONG(size)))
+    start = b.add(b.ptrtoint(memory.data, _LONG), b.mul(at, _LONG(size)))
     distance = b.mul(ahead, _LONG(size))
     before, body = b.block, b.function.append_basic_block("row")
     b.branch(body)
@@ -133,19 +177,11 @@ def _rows(
         here = b.add(address, _LONG(k * LANES * size))
         if k * LANES * size % 64 == 0:
             _fetch(b, b.add(here, distance))
-        x = _weights(b, here, halves)
-        wide = b.fpext(x, _DOUBLES)
-        terms = [x, x, wide]
-        if moved is not None:
-            d = b.fsub(wide, moved)
-            terms.append(b.fmul(d, d))
-        for vectors, term, (_, _, fold) in zip(now, terms, results, strict=True):
+        for vectors, term, (_, _, fold) in zip(now, terms(_weights(b, here, halves)), results, strict=True):
             vectors[k] = fold(b, term, vectors[k])
     following = b.add(number, _LONG(1))
-    for node, first, then in (
-        (number, _LONG(0), following),
-        (address, start, b.add(address, b.mul(stride, _LONG(size)))),
-    ):
+    below = b.add(address, b.mul(stride, _LONG(size)))
+    for node, first, then in ((number, _LONG(0), following), (address, start, below)):
         node.add_incoming(first, before)
         node.add_incoming(then, body)
     for ends, vectors, (_, first, _) in zip(nodes, now, results, strict=True):
@@ -172,9 +208,9 @@ def _fetch(b: Any, address: Any) -> None:
     b.call(prefetch, [b.inttoptr(address, _BYTE.as_pointer()), _INT(0), _INT(3), _INT(1)])
 
 
-def _everywhere(b: Any, value: Any) -> Any:
-    """A float64 in every lane."""
-    nothing = ir.Constant(_DOUBLES, ir.Undefined)
+def _everywhere(b: Any, value: Any, kind: Any) -> Any:
+    """A number in every lane."""
+    nothing = ir.Constant(kind, ir.Undefined)
     return b.shuffle_vector(b.insert_element(nothing, value, _INT(0)), nothing, ir.Constant(_INTS, [0] * LANES))
 
 
