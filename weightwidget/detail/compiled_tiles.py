@@ -2,6 +2,8 @@
 
 A matrix is handed over as the flat memory it lies in and the distance between its rows, so that the compiler knows
 that neighbours in a row are neighbours in memory. Types: float32, and bfloat16 as its bits (uint16).
+
+Numba keeps what it has compiled until this file changes: after a change of `strips` alone, touch it.
 """
 
 from __future__ import annotations
@@ -129,6 +131,17 @@ def _reduce(flat, stride, height, width, rows, cols, shift, low, high, total, sq
     return everything
 
 
+@njit(**_OPTIONS)
+def _gather_counts(flat, at, stride, rows, n, least, most, sums):  # type: ignore[no-untyped-def]
+    """Count in some rows of the first n columns, fewer than a strip."""
+    sums[:n] = 0
+    for row in range(rows):
+        line = flat[at + row * stride : at + row * stride + n]
+        for j in range(n):
+            w = _number(line[j])
+            sums[j] += np.float32((w >= least) & (w <= most))
+
+
 def _count(flat, stride, height, width, rows, cols, least, most, counts):  # type: ignore[no-untyped-def]
     """Count the elements of a band within [least, most] under each pixel; `counts` is overwritten.
 
@@ -136,6 +149,7 @@ def _count(flat, stride, height, width, rows, cols, least, most, counts):  # typ
     """
     level, inside = min(cols, STRIP_LEVEL), (1 << cols) - 1
     strips, pitch, pixels = width & -STRIP, counts.shape[1], counts.reshape(-1)
+    sums = np.empty(STRIP, np.float32)
     for top in range(0, height, 1 << rows):
         bottom, y = min(height, top + (1 << rows)), top >> rows
         for x in range(strips >> cols, pitch):
@@ -147,10 +161,9 @@ def _count(flat, stride, height, width, rows, cols, least, most, counts):  # typ
                 at, place = row * stride + left, y * pitch + (left >> cols)
                 ahead = AHEAD if left + AHEAD < strips else n * stride + AHEAD - strips
                 count_strip(flat, at, stride, n, ahead, level, least, most, pixels, place, begins)
-            for below in range(row, row + n):
-                for j in range(strips, width):
-                    w = _number(flat[below * stride + j])
-                    counts[y, j >> cols] += np.float32((w >= least) & (w <= most))
+            _gather_counts(flat, row * stride + strips, stride, n, width - strips, least, most, sums)
+            for j in range(width - strips):
+                counts[y, (strips + j) >> cols] += sums[j]
 
 
 def _squares(flat, stride, height, width, rows, cols):  # type: ignore[no-untyped-def]
