@@ -91,7 +91,9 @@ def row_of(of: str, what: str, values: Sequence[float], unit: str = "×", target
     return Row(of, what, statistics.median(values), min(values), max(values), unit, target, len(values), note)
 
 
-def ratio_row(of: str, what: str, times: Sequence[float], base: Sequence[float], by: str, target: str = "") -> Row:
+def ratio_row(
+    of: str, what: str, times: Sequence[float], base: Sequence[float], by: str, target: str = "", fastest: float = 1.0
+) -> Row:
     """Row of ratios, round by round: a work that took part in the first rounds only is compared in these.
 
     Parameters
@@ -104,11 +106,13 @@ def ratio_row(of: str, what: str, times: Sequence[float], base: Sequence[float],
         What that is called.
     target
         See `Row`.
+    fastest
+        Ratio to a sum below which somebody must have been in the sum's way.
     """
     found = [one / other for one, other in zip(times, base, strict=False)]
     steady = all(statistics.median(series) <= STEADY * min(series) for series in (times, base))
-    if by == SUM:  # nothing that looks at all weights is faster, if nobody is in the sum's way
-        steady = steady and statistics.median(found) >= 1
+    if by == SUM:
+        steady = steady and statistics.median(found) >= fastest
     note = f"{duration(times)}, {by} {duration(base)}"
     return replace(row_of(of, what, found, target=target, note=note), steady=steady)
 
@@ -157,6 +161,7 @@ def ratios(
     targets: Mapping[str, str] | None = None,
     rounds: int = ROUNDS,
     by: str = SUM,
+    fastest: float = 1.0,
 ) -> list[Row]:
     """Time works in turn, each after a run to warm up, and divide by the total of the same round.
 
@@ -174,12 +179,14 @@ def ratios(
         See `in_turn`.
     by
         What the total is called.
+    fastest
+        See `ratio_row`: 1 for what looks at the same weights in one thread.
     """
     for work in (*works.values(), total):
         work()
     times = in_turn({by: total, **works}, rounds)
     goals = targets or {}
-    return [ratio_row(of, name, times[name], times[by], by, goals.get(name, "")) for name in works]
+    return [ratio_row(of, name, times[name], times[by], by, goals.get(name, ""), fastest) for name in works]
 
 
 def duration(times: Sequence[float]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, get_args
 
 import numpy as np
@@ -16,6 +17,7 @@ from weightwidget.detail import pyramid as module
 from weightwidget.detail.matrix import Matrix
 from weightwidget.detail.pixels import Aggregate
 from weightwidget.detail.pyramid import Pyramid, cell_levels
+from weightwidget.detail.sharing import shared
 from weightwidget.detail.tiles import tile
 from weightwidget.sources.base import TensorRef
 from weightwidget.summary.cancel import Cancelled
@@ -67,6 +69,50 @@ def test_cells_agree_with_the_elements(how: str) -> None:
                     patch.setattr(module, "PAGE", 32)
                     found = tile(reference(data), axes, [0, 0], (*levels, 0, 0), aggregate, pyramid=Pyramid()).values
                 np.testing.assert_allclose(found, direct, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_tiles_are_the_same_by_one_thread_and_by_several(dtype: torch.dtype) -> None:
+    values = (torch.randn(1500, 3000, generator=torch.Generator().manual_seed(7)) * 0.1 - 5).to(dtype)
+    values[3, 5], values[1400, 2000] = float("inf"), float("nan")
+    pages: list[int] = []
+
+    def drawn(threads: int, *arguments: Any) -> np.ndarray:
+        def noted(work: Any, items: Any, _threads: int | None) -> Any:
+            pages.append(len(items))
+            return shared(work, items, threads)
+
+        patch.setattr(module, "shared", noted)
+        return tile(reference(values), None, None, *arguments, pyramid=Pyramid()).values
+
+    with kernels("compiled"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "PAGE", 64)
+        for levels, aggregate in itertools.product(((4, 4), (5, 7)), get_args(Aggregate)):
+            alone, together = (drawn(threads, (*levels, 0, 0), aggregate) for threads in (1, 3))
+            np.testing.assert_array_equal(alone, together)
+        assert min(pages) > 3
+
+
+def test_work_of_several_threads_that_is_not_wanted_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    values, kept = torch.zeros(1500, 3000), Pyramid()
+    monkeypatch.setattr(module, "PAGE", 64)
+    monkeypatch.setattr(module, "PARALLEL_FROM", 1)
+    asked = itertools.count()
+    with kernels("compiled"), pytest.raises(Cancelled):
+        tile(reference(values), None, None, (4, 4, 0, 0), cancelled=lambda: next(asked) > 3, pyramid=kept)
+    assert next(asked) < 12  # of 24 pages
+
+
+def test_the_deviation_reads_what_the_mean_has_not_kept_and_leaves_the_mean_as_it_is() -> None:
+    matrix, kept = Counted(), Pyramid()
+    first = tile(matrix.ref, None, None, (4, 4, 0, 0), "mean", pyramid=kept).values
+    for expected in (True, False):
+        before = matrix.read
+        found = tile(matrix.ref, None, None, (4, 4, 0, 0), "std", pyramid=kept).values
+        assert (matrix.read - before > matrix.values.numel() / 2) == expected
+        blocks = matrix.values.numpy().reshape(128, 16, 64, 16)
+        np.testing.assert_allclose(found, blocks.astype(np.float64).std((1, 3)), rtol=1e-6)
+    np.testing.assert_array_equal(tile(matrix.ref, None, None, (4, 4, 0, 0), "mean", pyramid=kept).values, first)
 
 
 class Counted:

@@ -2,6 +2,8 @@
 
 A matrix is handed over as the flat memory it lies in and the distance between its rows, so that the compiler knows
 that neighbours in a row are neighbours in memory. Types: float32, and bfloat16 as its bits (uint16).
+
+Numba keeps what it has compiled until this file changes: after a change of `strips` alone, touch it.
 """
 
 from __future__ import annotations
@@ -13,12 +15,22 @@ from llvmlite import ir  # type: ignore[import-untyped, unused-ignore]
 from numba import njit, types
 from numba.extending import intrinsic
 
+from weightwidget.detail.strips import STRIP, STRIP_LEVEL, count_strip, strip
+
 CHUNK = 2048
-"""Columns that are worked on at a time: what is added up of them stays in the fastest cache."""
+"""Columns whose squares are summed at a time: the sums stay in the fastest cache."""
+
+TALL = 16
+"""Rows that are read at a time, side by side."""
+
+AHEAD = 256
+"""Columns from those that are worked on to those that are fetched from memory."""
 
 # No flags that let the compiler assume that there are neither NaN nor infinities.
 _FLAGS = {"reassoc", "contract", "nsz", "arcp"}
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "fastmath": _FLAGS, "error_model": "numpy"}
+_EXACT = {**_OPTIONS, "fastmath": False}
+"""Where the order of sums must not depend on what else is reduced."""
 
 
 def _widened(_typing: Any, stored: Any) -> Any:
@@ -36,164 +48,122 @@ def _widened(_typing: Any, stored: Any) -> Any:
 _number: Any = intrinsic(_widened)
 
 
-@njit(**_OPTIONS)
-def _first_rows(flat, at, stride, eight, low, high, total, square, shift, n):  # type: ignore[no-untyped-def]
-    """Begin with eight rows (or one) of a chunk."""
-    if not eight:
-        row = flat[at : at + n]
+@njit(**_EXACT)
+def _gather(flat, at, stride, rows, n, shift, low, high, total, square):  # type: ignore[no-untyped-def]
+    """Gather some rows of the first n columns, fewer than a strip."""
+    low[:n] = np.inf
+    high[:n] = -np.inf
+    total[:n] = 0
+    square[:n] = 0
+    for row in range(rows):
+        line = flat[at + row * stride : at + row * stride + n]
         for j in range(n):
-            a = _number(row[j])
-            low[j] = a
-            high[j] = a
-            d = np.float64(a) - shift
-            total[j] = d
-            square[j] = d * d
-        return
-    r0, r1 = flat[at : at + n], flat[at + stride : at + stride + n]
-    r2, r3 = flat[at + 2 * stride : at + 2 * stride + n], flat[at + 3 * stride : at + 3 * stride + n]
-    r4, r5 = flat[at + 4 * stride : at + 4 * stride + n], flat[at + 5 * stride : at + 5 * stride + n]
-    r6, r7 = flat[at + 6 * stride : at + 6 * stride + n], flat[at + 7 * stride : at + 7 * stride + n]
-    for j in range(n):
-        a, b, c, d = _number(r0[j]), _number(r1[j]), _number(r2[j]), _number(r3[j])
-        e, f, g, h = _number(r4[j]), _number(r5[j]), _number(r6[j]), _number(r7[j])
-        low[j] = min(min(min(a, b), min(c, d)), min(min(e, f), min(g, h)))
-        high[j] = max(max(max(a, b), max(c, d)), max(max(e, f), max(g, h)))
-        da, db, dc, dd = np.float64(a) - shift, np.float64(b) - shift, np.float64(c) - shift, np.float64(d) - shift
-        de, df, dg, dh = np.float64(e) - shift, np.float64(f) - shift, np.float64(g) - shift, np.float64(h) - shift
-        total[j] = ((da + db) + (dc + dd)) + ((de + df) + (dg + dh))
-        square[j] = ((da * da + db * db) + (dc * dc + dd * dd)) + ((de * de + df * df) + (dg * dg + dh * dh))
-
-
-@njit(**_OPTIONS)
-def _more_rows(flat, at, stride, eight, low, high, total, square, shift, n):  # type: ignore[no-untyped-def]
-    """Go on with eight rows (or one) of a chunk."""
-    if not eight:
-        row = flat[at : at + n]
-        for j in range(n):
-            a = _number(row[j])
+            a = _number(line[j])
             low[j] = min(low[j], a)
             high[j] = max(high[j], a)
-            d = np.float64(a) - shift
-            total[j] += d
-            square[j] += d * d
-        return
-    r0, r1 = flat[at : at + n], flat[at + stride : at + stride + n]
-    r2, r3 = flat[at + 2 * stride : at + 2 * stride + n], flat[at + 3 * stride : at + 3 * stride + n]
-    r4, r5 = flat[at + 4 * stride : at + 4 * stride + n], flat[at + 5 * stride : at + 5 * stride + n]
-    r6, r7 = flat[at + 6 * stride : at + 6 * stride + n], flat[at + 7 * stride : at + 7 * stride + n]
-    for j in range(n):
-        a, b, c, d = _number(r0[j]), _number(r1[j]), _number(r2[j]), _number(r3[j])
-        e, f, g, h = _number(r4[j]), _number(r5[j]), _number(r6[j]), _number(r7[j])
-        low[j] = min(low[j], min(min(min(a, b), min(c, d)), min(min(e, f), min(g, h))))
-        high[j] = max(high[j], max(max(max(a, b), max(c, d)), max(max(e, f), max(g, h))))
-        da, db, dc, dd = np.float64(a) - shift, np.float64(b) - shift, np.float64(c) - shift, np.float64(d) - shift
-        de, df, dg, dh = np.float64(e) - shift, np.float64(f) - shift, np.float64(g) - shift, np.float64(h) - shift
-        total[j] += ((da + db) + (dc + dd)) + ((de + df) + (dg + dh))
-        square[j] += ((da * da + db * db) + (dc * dc + dd * dd)) + ((de * de + df * df) + (dg * dg + dh * dh))
+            wide = np.float64(a)
+            total[j] += wide
+            square[j] += (wide - shift) * (wide - shift)
+
+
+@njit(**_EXACT)
+def _pair(low, high, total, square, n):  # type: ignore[no-untyped-def]
+    """Fold neighbouring columns, and tell how many there are then; the last may stand alone."""
+    for j in range(n >> 1):
+        low[j] = min(low[2 * j], low[2 * j + 1])
+        high[j] = max(high[2 * j], high[2 * j + 1])
+        total[j] = total[2 * j] + total[2 * j + 1]
+        square[j] = square[2 * j] + square[2 * j + 1]
+    half = n >> 1
+    if n & 1:
+        low[half], high[half], total[half], square[half] = low[n - 1], high[n - 1], total[n - 1], square[n - 1]
+    return half + (n & 1)
 
 
 @njit(**_OPTIONS)
-def _halve_low(a, b, n):  # type: ignore[no-untyped-def]
-    for j in range(n):
-        b[j] = min(a[2 * j], a[2 * j + 1])
-
-
-@njit(**_OPTIONS)
-def _halve_high(a, b, n):  # type: ignore[no-untyped-def]
-    for j in range(n):
-        b[j] = max(a[2 * j], a[2 * j + 1])
-
-
-@njit(**_OPTIONS)
-def _halve_sum(a, b, n):  # type: ignore[no-untyped-def]
-    for j in range(n):
-        b[j] = a[2 * j] + a[2 * j + 1]
-
-
-def _reduce(flat, stride, height, width, rows, cols, shift, low, high, total, square):  # type: ignore[no-untyped-def]
-    """Reduce a band to pixels of 2**rows by 2**cols elements; the last of each axis may cover fewer.
-
-    `low`, `high`, `total` and `square` (of the elements less `shift`) take the pixels, and are overwritten. Returns
-    the sum of all: not finite if any element is not, in which case `low` and `high` mean nothing.
-    """
-    extremes, sums = np.empty((4, CHUNK), low.dtype), np.empty((4, CHUNK), np.float64)
+def _moved(total, shift, unit, size):  # type: ignore[no-untyped-def]
+    """Move sums of `unit` elements, of which there are `size`, by a shift of each, and sum all as they were."""
     everything = 0.0
-    for top in range(0, height, 1 << rows):
-        bottom = min(height, top + (1 << rows))
-        for left in range(0, width, CHUNK):
-            n = min(CHUNK, width - left)
-            row = top
-            while row < bottom:
-                eight = row + 8 <= bottom
-                at = row * stride + left
-                if row == top:
-                    _first_rows(flat, at, stride, eight, extremes[0], extremes[1], sums[0], sums[1], shift, n)
-                else:
-                    _more_rows(flat, at, stride, eight, extremes[0], extremes[1], sums[0], sums[1], shift, n)
-                row += 8 if eight else 1
-            here, there, size = 0, 2, n
-            for _ in range(cols):
-                if size == 1:
-                    break
-                half = size >> 1
-                _halve_low(extremes[here], extremes[there], half)
-                _halve_high(extremes[here + 1], extremes[there + 1], half)
-                _halve_sum(sums[here], sums[there], half)
-                _halve_sum(sums[here + 1], sums[there + 1], half)
-                if size & 1:
-                    for k in range(2):
-                        extremes[there + k, half] = extremes[here + k, size - 1]
-                        sums[there + k, half] = sums[here + k, size - 1]
-                here, there, size = there, here, half + (size & 1)
-            y, x = top >> rows, left >> cols
-            begins = left & ((1 << cols) - 1) == 0
-            for j in range(size):
-                everything += sums[here, j]
-                if begins:
-                    low[y, x + j] = extremes[here, j]
-                    high[y, x + j] = extremes[here + 1, j]
-                    total[y, x + j] = sums[here, j]
-                    square[y, x + j] = sums[here + 1, j]
-                else:  # a pixel of several chunks
-                    low[y, x + j] = min(low[y, x + j], extremes[here, j])
-                    high[y, x + j] = max(high[y, x + j], extremes[here + 1, j])
-                    total[y, x + j] += sums[here, j]
-                    square[y, x + j] += sums[here + 1, j]
+    for x in range(len(total)):
+        everything += total[x]
+    for x in range(len(total) - 1):
+        total[x] -= unit * shift
+    total[-1] -= (size - (len(total) - 1) * unit) * shift
     return everything
 
 
+def _reduce(flat, stride, height, width, rows, cols, shift, low, high, total, square, start, pitch):  # type: ignore[no-untyped-def]
+    """Reduce a band to pixels of 2**rows by 2**cols elements; the last of each axis may cover fewer.
+
+    `low`, `high`, `total` and `square` (of the elements less `shift`; the last may be None) are flat planes, and take
+    the pixels from `start` on, each row of them `pitch` after the one before; what was there is overwritten. Returns
+    the sum of all: not finite if any element is not, in which case `low` and `high` mean nothing.
+    """
+    extremes, sums = np.empty((2, STRIP), np.float32), np.empty((2, STRIP), np.float64)
+    everything = 0.0
+    level, inside = min(cols, STRIP_LEVEL), (1 << cols) - 1
+    across, strips = ((width - 1) >> cols) + 1, width & -STRIP
+    for top in range(0, height, 1 << rows):
+        bottom = min(height, top + (1 << rows))
+        first = start + (top >> rows) * pitch
+        for row in range(top, bottom, TALL):
+            n = min(TALL, bottom - row)
+            for left in range(0, strips, STRIP):
+                begins = row == top and left & inside == 0
+                at, place = row * stride + left, first + (left >> cols)
+                ahead = AHEAD if left + AHEAD < strips else n * stride + AHEAD - strips  # of the next rows
+                strip(flat, at, stride, n, ahead, level, shift, low, high, total, square, place, begins)
+            if strips < width:
+                size = width - strips
+                _gather(flat, row * stride + strips, stride, n, size, shift, extremes[0], extremes[1], sums[0], sums[1])
+                for _ in range(level):
+                    size = _pair(extremes[0], extremes[1], sums[0], sums[1], size)
+                begins = row == top and strips & inside == 0
+                for j in range(size):
+                    place = first + (strips >> cols) + j
+                    low[place] = extremes[0, j] if begins else min(low[place], extremes[0, j])
+                    high[place] = extremes[1, j] if begins else max(high[place], extremes[1, j])
+                    total[place] = sums[0, j] if begins else total[place] + sums[0, j]
+                    if square is not None:
+                        square[place] = sums[1, j] if begins else square[place] + sums[1, j]
+        n = bottom - top
+        everything += _moved(total[first : first + across], shift, np.float64(n << cols), np.float64(n * width))
+    return everything
+
+
+@njit(**_OPTIONS)
+def _gather_counts(flat, at, stride, rows, n, least, most, sums):  # type: ignore[no-untyped-def]
+    """Count in some rows of the first n columns, fewer than a strip."""
+    sums[:n] = 0
+    for row in range(rows):
+        line = flat[at + row * stride : at + row * stride + n]
+        for j in range(n):
+            w = _number(line[j])
+            sums[j] += np.float32((w >= least) & (w <= most))
+
+
 def _count(flat, stride, height, width, rows, cols, least, most, counts):  # type: ignore[no-untyped-def]
-    """Count the elements within [least, most] under each pixel; `counts` is overwritten."""
-    sums = np.empty((2, CHUNK), np.float32)  # at most 2**24 of a chunk: exact
-    tall = min(1 << rows, 4096)
-    for top in range(0, height, tall):
-        bottom = min(height, top + tall)
-        for left in range(0, width, CHUNK):
-            n = min(CHUNK, width - left)
-            first = sums[0]
-            first[:n] = 0
-            for row in range(top, bottom):
-                at = row * stride + left
-                line = flat[at : at + n]
-                for j in range(n):
-                    w = _number(line[j])
-                    first[j] += np.float32((w >= least) & (w <= most))
-            here, there, size = 0, 1, n
-            for _ in range(cols):
-                if size == 1:
-                    break
-                half = size >> 1
-                _halve_sum(sums[here], sums[there], half)
-                if size & 1:
-                    sums[there, half] = sums[here, size - 1]
-                here, there, size = there, here, half + (size & 1)
-            y, x = top >> rows, left >> cols
-            begins = left & ((1 << cols) - 1) == 0 and top & ((1 << rows) - 1) == 0
-            for j in range(size):
-                if begins:
-                    counts[y, x + j] = sums[here, j]
-                else:
-                    counts[y, x + j] += sums[here, j]
+    """Count the elements of a band within [least, most] under each pixel; `counts` is overwritten.
+
+    Float32 counts fewer than 2**24 exactly.
+    """
+    level, inside = min(cols, STRIP_LEVEL), (1 << cols) - 1
+    strips, pitch, pixels = width & -STRIP, counts.shape[1], counts.reshape(-1)
+    sums = np.empty(STRIP, np.float32)
+    for top in range(0, height, 1 << rows):
+        bottom, y = min(height, top + (1 << rows)), top >> rows
+        for x in range(strips >> cols, pitch):
+            counts[y, x] = 0  # what no strip begins
+        for row in range(top, bottom, TALL):
+            n = min(TALL, bottom - row)
+            for left in range(0, strips, STRIP):
+                begins = row == top and left & inside == 0
+                at, place = row * stride + left, y * pitch + (left >> cols)
+                ahead = AHEAD if left + AHEAD < strips else n * stride + AHEAD - strips
+                count_strip(flat, at, stride, n, ahead, level, least, most, pixels, place, begins)
+            _gather_counts(flat, row * stride + strips, stride, n, width - strips, least, most, sums)
+            for j in range(width - strips):
+                counts[y, (strips + j) >> cols] += sums[j]
 
 
 def _squares(flat, stride, height, width, rows, cols):  # type: ignore[no-untyped-def]
@@ -219,20 +189,26 @@ def _squares(flat, stride, height, width, rows, cols):  # type: ignore[no-untype
     return everything
 
 
-def _signatures(void: bool) -> list[Any]:
+def _signatures() -> list[Any]:
     made = []
-    for stored, number in ((types.float32, types.float32), (types.uint16, types.float32)):
-        whole, plane, sums = types.int64, types.Array(number, 2, "C"), types.Array(types.float64, 2, "C")
-        flat = types.Array(stored, 1, "C")
-        if void:
-            made.append(types.void(flat, *[whole] * 5, number, number, sums))
-        else:
-            made.append(types.float64(flat, *[whole] * 5, types.float64, plane, plane, sums, sums))
+    planes = types.Array(types.float32, 1, "C"), types.Array(types.float64, 1, "C")
+    for stored in (types.float32, types.uint16):
+        for square in (types.none, planes[1]):
+            band = types.Array(stored, 1, "C"), *[types.int64] * 5, types.float64
+            made.append(types.float64(*band, planes[0], planes[0], planes[1], square, types.int64, types.int64))
     return made
 
 
-reduce = njit(_signatures(void=False), **_OPTIONS)(_reduce)
-count = njit(_signatures(void=True), **_OPTIONS)(_count)
+reduce = njit(_signatures(), **_EXACT)(_reduce)
+count = njit(
+    [
+        types.void(
+            types.Array(stored, 1, "C"), *[types.int64] * 5, *[types.float32] * 2, types.Array(types.float32, 2, "C")
+        )
+        for stored in (types.float32, types.uint16)
+    ],
+    **_OPTIONS,
+)(_count)
 squares = njit(
     [
         types.float64(types.Array(stored, 1, "C"), *[types.int64] * 3, *[types.Array(types.float64, 1, "C")] * 2)

@@ -18,8 +18,9 @@ from weightwidget.summary.cancel import Cancelled
 BAND = 1 << 19
 """Elements that are read at a time: 2 MB of float32."""
 
-VIEW = 1 << 22
-"""Elements that are looked at in place at a time: a millisecond or two of work for compiled kernels."""
+VIEW = 1 << 23
+"""Elements that are looked at in place at a time: a millisecond or two of work for compiled kernels. So few are counted
+exactly in float32."""
 
 # Types whose values float32 holds exactly; all others are worked on in float64.
 _FLOAT32_HOLDS = {
@@ -227,7 +228,7 @@ class Matrix:
             When `cancelled` says so.
         """
         row0, row1, col0, col1 = window
-        in_place = stored and self._in_place
+        in_place = stored and self.in_place
         band = VIEW if in_place else BAND
         width = min(col1 - col0, max(unit[1], 1 << 13), band)
         height = max(1, band // width)
@@ -240,7 +241,7 @@ class Matrix:
                 yield top - row0, left - col0, self._view(*edges) if in_place else self.block(*edges)
 
     @property
-    def _in_place(self) -> bool:
+    def in_place(self) -> bool:
         """Whether elements can be looked at where they are stored."""
         plain = len(self.rows) < 2 and len(self.cols) < 2
         return plain and self.ref.device in ("cpu", "file") and self.ref.dtype in ("float32", "bfloat16")

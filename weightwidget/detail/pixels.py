@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -27,16 +28,16 @@ def halved(cells: Array, axis: int, times: int, fold: np.ufunc) -> Array:
         size = cells.shape[axis]
         if size == 1:
             break
-        turned = np.moveaxis(cells, axis, 0)
-        paired = fold(turned[0 : size - 1 : 2], turned[1:size:2])
-        if size % 2:
-            paired = np.concatenate([paired, turned[-1:]])
-        cells = np.moveaxis(paired, 0, axis)
+        if axis == 0:
+            paired, last = fold(cells[0 : size - 1 : 2], cells[1:size:2]), cells[-1:]
+        else:
+            paired, last = fold(cells[:, 0 : size - 1 : 2], cells[:, 1:size:2]), cells[:, -1:]
+        cells = np.concatenate([paired, last], axis) if size % 2 else paired
     return cells
 
 
 class Pixels:
-    """The pixels of a tile while blocks come in.
+    """The pixels of a tile while blocks come in. Before the first, they are to be started or cleared.
 
     Parameters
     ----------
@@ -52,6 +53,14 @@ class Pixels:
         self.height = -(-self.sizes[0] >> levels[0])
         self.width = -(-self.sizes[1] >> levels[1])
 
+    def start(self) -> None:
+        """Begin with no element under any pixel."""
+        self.clear(0, 0, (self.height, self.width))
+
+    def clear(self, row: int, col: int, shape: tuple[int, ...]) -> None:
+        """Forget what is under so many pixels, of which the first covers this row and column of the window."""
+        raise NotImplementedError
+
     def fold(self, block: Array, fold: np.ufunc) -> Array:
         """Reduce a block to its pixels."""
         # Rows first: that runs along memory and leaves little for the columns.
@@ -65,13 +74,19 @@ class Pixels:
             slice(col >> cols, (col + wide - 1 >> cols) + 1),
         )
 
+    def shape_of(self, block: Sequence[int]) -> tuple[int, int]:
+        """Shape of the pixels of a block of this shape that begins at the edge of a pixel, or lies within one."""
+        return -(-block[0] >> self.levels[0]), -(-block[1] >> self.levels[1])
+
     def place_of_pixels(self, row: int, col: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
         """Find so many pixels, of which the first covers this row and column of the window."""
         top, left = row >> self.levels[0], col >> self.levels[1]
         return slice(top, top + shape[0]), slice(left, left + shape[1])
 
-    def covered(self) -> npt.NDArray[np.float64]:
-        """Count the elements under each pixel."""
+    def covered(self) -> npt.NDArray[np.float64] | float:
+        """Count the elements under each pixel: an array where they differ."""
+        if all(size & (1 << level) - 1 == 0 for size, level in zip(self.sizes, self.levels, strict=True)):
+            return float(1 << sum(self.levels))
         rows, cols = (
             (np.minimum(np.arange(1, n + 1) << level, size) - (np.arange(n) << level)).astype(np.float64)
             for n, level, size in zip((self.height, self.width), self.levels, self.sizes, strict=True)
@@ -81,13 +96,35 @@ class Pixels:
 
 
 class Extremes(Pixels):
-    """Smallest and largest element under each pixel; NaN where there is one."""
+    """Smallest and largest element under each pixel; NaN where there is one.
 
-    def __init__(self, window: tuple[int, int, int, int], levels: tuple[int, int], dtype: torch.dtype) -> None:
+    Parameters
+    ----------
+    window, levels
+        As of `Pixels`.
+    dtype
+        Of the blocks.
+    known
+        Smallest and largest, where no blocks are to come.
+    empty
+        Makes arrays, as `numpy.empty` does.
+    """
+
+    def __init__(
+        self,
+        window: tuple[int, int, int, int],
+        levels: tuple[int, int],
+        dtype: torch.dtype,
+        known: tuple[Array, Array] | None = None,
+        empty: Callable[..., Array] = np.empty,
+    ) -> None:
         super().__init__(window, levels)
         number = np.float32 if dtype == torch.float32 else np.float64
-        self.low: Array = np.full((self.height, self.width), np.inf, number)
-        self.high: Array = np.full((self.height, self.width), -np.inf, number)
+        if known is None:
+            known = empty((self.height, self.width), number), empty((self.height, self.width), number)
+        self.low, self.high = known
+        self.finite = False
+        """Whether all elements are known to be finite."""
 
     def add(self, row: int, col: int, block: Array) -> None:
         """Take a block that starts at this row and column of the window; each element comes once."""
@@ -106,22 +143,40 @@ class Extremes(Pixels):
         np.minimum(self.low[place], low, out=self.low[place])
         np.maximum(self.high[place], high, out=self.high[place])
 
+    def clear(self, row: int, col: int, shape: tuple[int, ...]) -> None:  # noqa: D102
+        place = self.place_of_pixels(row, col, shape)
+        self.low[place], self.high[place] = np.inf, -np.inf
+
     def result(self, aggregate: Aggregate) -> npt.NDArray[np.float32]:
         """Pixels for one of absmax, min, max: shape (height, width)."""
         low, high = self.low, self.high
         if aggregate == "min":
-            return _to_float32(np.where(np.isposinf(high) & ~np.isneginf(low), high, low))
+            return _to_float32(
+                low.copy() if self.finite else np.where(np.isposinf(high) & ~np.isneginf(low), high, low)
+            )
         if aggregate == "max":
-            return _to_float32(np.where(np.isneginf(low) & ~np.isposinf(high), low, high))
+            return _to_float32(
+                high.copy() if self.finite else np.where(np.isneginf(low) & ~np.isposinf(high), low, high)
+            )
         return _to_float32(self.larger())
 
     def larger(self) -> Array:
         """Whichever of smallest and largest is larger in magnitude; NaN where there is one."""
-        return np.where(-self.low > self.high, self.low, self.high)
+        low, high = self.low, self.high
+        if low.dtype != np.float32:
+            return np.where(-low > high, low, high)
+        # The same by bits: processors cannot guess which of the two it will be.
+        picked = np.negative((-low > high).view(np.int8), dtype=np.int32)
+        bits = low.view(np.int32) ^ high.view(np.int32)
+        bits &= picked
+        bits ^= high.view(np.int32)
+        return bits.view(np.float32)
 
 
 class Moments(Pixels):
     """Sum and sum of squares under each pixel, about a shift that keeps the difference of the two exact.
+
+    The sums are the same, whether or not squares are summed as well.
 
     Parameters
     ----------
@@ -131,14 +186,25 @@ class Moments(Pixels):
         Of the blocks.
     shift
         Some number near the mean of all elements.
+    squares
+        Whether squares are summed, which only the standard deviation needs.
+    empty
+        Makes arrays, as `numpy.empty` does.
     """
 
     def __init__(
-        self, window: tuple[int, int, int, int], levels: tuple[int, int], dtype: torch.dtype, shift: float
+        self,
+        window: tuple[int, int, int, int],
+        levels: tuple[int, int],
+        dtype: torch.dtype,
+        shift: float,
+        *,
+        squares: bool,
+        empty: Callable[..., Array] = np.empty,
     ) -> None:
         super().__init__(window, levels)
-        self.total: Array = np.zeros((self.height, self.width))
-        self.square: Array = np.zeros((self.height, self.width))
+        self.total: Array = empty((self.height, self.width), np.float64)
+        self.square: Array | None = empty((self.height, self.width), np.float64) if squares else None
         self.odd: Array | None = None
         """What is not finite under a pixel, if anything is: NaN before an infinity; 0 where all is finite."""
         self.window, self.dtype, self.shift = window, dtype, shift
@@ -160,14 +226,22 @@ class Moments(Pixels):
                 wide[~finite] = 0
             wide -= self.shift
             self.total[place] += self.fold(wide, np.add)
-            np.square(wide, out=wide)
-            self.square[place] += self.fold(wide, np.add)
+            if self.square is not None:
+                np.square(wide, out=wide)
+                self.square[place] += self.fold(wide, np.add)
 
-    def merge(self, row: int, col: int, total: Array, square: Array) -> None:
+    def merge(self, row: int, col: int, total: Array, square: Array | None) -> None:
         """Take the sums under the pixels of a block of finite elements, as `add` takes its elements."""
         place = self.place_of_pixels(row, col, total.shape)
         self.total[place] += total
-        self.square[place] += square
+        if self.square is not None:
+            self.square[place] += square
+
+    def clear(self, row: int, col: int, shape: tuple[int, ...]) -> None:  # noqa: D102
+        place = self.place_of_pixels(row, col, shape)
+        self.total[place] = 0
+        if self.square is not None:
+            self.square[place] = 0
 
     def result(self, aggregate: Aggregate) -> npt.NDArray[np.float32]:
         """Pixels for mean or std (population): shape (height, width)."""
@@ -178,11 +252,16 @@ class Moments(Pixels):
             if aggregate == "mean":
                 values += self.shift
             else:
-                values = np.sqrt(np.maximum(self.square / count - np.square(values), 0))
-        values = np.nan_to_num(values, nan=FLOAT32_MAX, posinf=FLOAT32_MAX, neginf=-FLOAT32_MAX)
+                assert self.square is not None
+                spread = self.square / count
+                spread -= np.square(values, out=values)
+                values = np.sqrt(np.maximum(spread, 0, out=spread), out=spread)
+        if not _fits(values):
+            values = np.nan_to_num(values, nan=FLOAT32_MAX, posinf=FLOAT32_MAX, neginf=-FLOAT32_MAX)
+            values = np.clip(values, -FLOAT32_MAX, FLOAT32_MAX)
         if self.odd is not None:
             values = np.where(np.isfinite(self.odd), values, self.odd)
-        return _to_float32(values)
+        return np.ascontiguousarray(values, np.float32)
 
 
 class Count(Pixels):
@@ -191,13 +270,16 @@ class Count(Pixels):
     def __init__(self, window: tuple[int, int, int, int], levels: tuple[int, int], limits: tuple[float, float]) -> None:
         super().__init__(window, levels)
         self.limits = limits
-        self.count: Array = np.zeros((self.height, self.width))
+        self.count: Array = np.empty((self.height, self.width))
 
     def add(self, row: int, col: int, block: Array) -> None:
         """Take a block, as `Extremes.add` does."""
         inside = (block >= self.limits[0]) & (block <= self.limits[1])
         # float32 counts a block exactly (of fewer than 2**24)
         self.count[self.place(row, col, block)] += self.fold(inside.astype(np.float32), np.add)
+
+    def clear(self, row: int, col: int, shape: tuple[int, ...]) -> None:  # noqa: D102
+        self.count[self.place_of_pixels(row, col, shape)] = 0
 
     def merge(self, row: int, col: int, count: Array) -> None:
         """Take the counts under the pixels of a block, as `add` takes its elements."""
@@ -208,7 +290,12 @@ class Count(Pixels):
         return np.ceil(self.count * 255 / self.covered()).astype(np.uint8)
 
 
+def _fits(values: Array) -> bool:
+    """Whether all are finite in float32."""
+    return bool(values.max() <= FLOAT32_MAX and values.min() >= -FLOAT32_MAX)
+
+
 def _to_float32(values: Array) -> npt.NDArray[np.float32]:
-    if values.dtype != np.float32:
+    if values.dtype != np.float32 and not _fits(values):
         values = np.where(np.isinf(values), values, np.clip(values, -FLOAT32_MAX, FLOAT32_MAX))
     return np.ascontiguousarray(values, np.float32)

@@ -6,6 +6,7 @@ cells, kept or not: so the tiles are the same, and what is kept only saves readi
 
 from __future__ import annotations
 
+import math
 import threading
 import weakref
 from collections import OrderedDict
@@ -20,6 +21,8 @@ import torch
 from weightwidget.detail.matrix import Matrix
 from weightwidget.detail.pixels import Aggregate, Extremes, Moments, halved
 from weightwidget.detail.reduction import IsCancelled, Window, kernels, reduce
+from weightwidget.detail.room import Room
+from weightwidget.detail.sharing import shared
 from weightwidget.sources.base import TensorRef
 
 PAGE = 256
@@ -33,6 +36,12 @@ LARGE = 1 << 20
 
 BUDGET = 64_000_000
 """Bytes that are kept at most."""
+
+CELL = 16
+"""Bytes of a cell without squares: two float32 and a float64."""
+
+PARALLEL_FROM = 1 << 22
+"""Elements from which on several threads pay."""
 
 _SHIFT_FROM = 4096
 
@@ -59,7 +68,9 @@ class Page:
 
     def has(self, aggregate: Aggregate) -> bool:
         """Whether pixels that show this can be made."""
-        return (self.moments if aggregate in ("mean", "std") else self.extremes) is not None
+        if aggregate in ("mean", "std"):
+            return self.moments is not None and (aggregate == "mean" or self.moments.square is not None)
+        return self.extremes is not None
 
 
 class Pyramid:
@@ -122,7 +133,7 @@ def cell_levels(matrix: Matrix) -> Levels | None:
         return None
     rows, cols = 0, 0
     while True:
-        tall, wide = _cells(matrix.height, rows), _cells(matrix.width, cols)
+        tall, wide = _count(matrix.height, rows), _count(matrix.width, cols)
         if rows + cols >= 6 and tall * wide <= CELLS:
             break
         if tall > wide or (tall == wide and rows <= cols):
@@ -161,33 +172,69 @@ def coarse_pixels(
         Asked between bands of the tensor.
     """
     down, right = levels[0] - base[0], levels[1] - base[1]
-    high, wide = PAGE << base[0], PAGE << base[1]
     shift = _shift(matrix)
-    pages = []
-    for top in range(window[0], window[1], high):
-        row = []
-        for left in range(window[2], window[3], wide):
-            part = top, min(top + high, window[1]), left, min(left + wide, window[3])
-            row.append(_page(matrix, part, base, shift, aggregate, pyramid, cancelled))
-        pages.append(row)
+    pages = _pages(matrix, window, base, shift, aggregate, pyramid, cancelled)
 
     def pixels(plane: Callable[[Page], Array], fold: np.ufunc) -> Array:
-        cells = np.block([[plane(page) for page in row] for row in pages])
-        return halved(halved(cells, 0, down, fold), 1, right, fold)
+        # A pixel lies within a page or covers it whole.
+        parts = [[halved(halved(plane(page), 0, down, fold), 1, right, fold) for page in row] for row in pages]
+        joined = parts[0][0] if len(parts) == len(parts[0]) == 1 else np.block(parts)
+        down_more, right_more = (max(0, times - PAGE.bit_length() + 1) for times in (down, right))
+        return halved(halved(joined, 0, down_more, fold), 1, right_more, fold)
 
     if aggregate not in ("mean", "std"):
-        found = Extremes(window, levels, matrix.dtype)
-        found.low = pixels(lambda page: _of(page.extremes).low, np.minimum)
-        found.high = pixels(lambda page: _of(page.extremes).high, np.maximum)
+        finite = all(_of(page.extremes).finite for row in pages for page in row)
+        low = high = np.empty(0)
+        if not finite or aggregate != "max":  # what is not finite is looked for in both
+            low = pixels(lambda page: _of(page.extremes).low, np.minimum)
+        if not finite or aggregate != "min":
+            high = pixels(lambda page: _of(page.extremes).high, np.maximum)
+        found = Extremes(window, levels, matrix.dtype, (low, high))
+        found.finite = finite
         return found
-    sums = Moments(window, levels, matrix.dtype, shift)
+    sums = Moments(window, levels, matrix.dtype, shift, squares=False)
     with np.errstate(over="ignore", invalid="ignore"):
         sums.total = pixels(lambda page: _of(page.moments).total, np.add)
-        sums.square = pixels(lambda page: _of(page.moments).square, np.add)
+        if aggregate == "std":
+            sums.square = pixels(lambda page: _of(page.moments).square, np.add)
     if any(_of(page.moments).odd is not None for row in pages for page in row):
-        low, largest = pixels(_odd, np.minimum), pixels(_odd, np.maximum)
-        sums.odd = np.where(-low > largest, low, largest)
+        least, largest = pixels(_odd, np.minimum), pixels(_odd, np.maximum)
+        sums.odd = np.where(-least > largest, least, largest)
     return sums
+
+
+def _pages(
+    matrix: Matrix,
+    window: Window,
+    base: Levels,
+    shift: float,
+    aggregate: Aggregate,
+    pyramid: Pyramid | None,
+    cancelled: IsCancelled,
+) -> list[list[Page]]:
+    """Look the pages of cells of a window up, and make those that are not kept."""
+    high, wide = PAGE << base[0], PAGE << base[1]
+    tops, lefts = range(window[0], window[1], high), range(window[2], window[3], wide)
+    windows = [(top, min(top + high, window[1]), left, min(left + wide, window[3])) for top in tops for left in lefts]
+    version = _version(matrix)
+    keys = [(matrix.rows, matrix.cols, matrix.index, part[0], part[2], version) for part in windows]
+    known = [None if pyramid is None else pyramid.find(matrix.ref, key) for key in keys]
+    lacking = [part for part, page in zip(windows, known, strict=True) if page is None or not page.has(aggregate)]
+    room = Room(sum(_cells(part, base) for part in lacking) * (CELL + 8 if aggregate == "std" else CELL))
+
+    def page(number: int) -> Page:
+        found = known[number]
+        if found is not None and found.has(aggregate):
+            return found
+        made = _page(matrix, windows[number], base, shift, aggregate, found, room, cancelled)
+        if pyramid is not None:
+            pyramid.keep(matrix.ref, keys[number], made)
+        return made
+
+    # Kernels leave Python's lock to others. A page is made by one thread: the same, however many there are.
+    pays = kernels() is not None and matrix.in_place and sum(_area(part) for part in lacking) >= PARALLEL_FROM
+    pages = shared(page, range(len(windows)), None if pays else 1)
+    return [pages[start : start + len(lefts)] for start in range(0, len(windows), len(lefts))]
 
 
 def _page(
@@ -196,37 +243,44 @@ def _page(
     base: Levels,
     shift: float,
     aggregate: Aggregate,
-    pyramid: Pyramid | None,
+    known: Page | None,
+    room: Room,
     cancelled: IsCancelled,
 ) -> Page:
-    """Look a page of cells up, or make it."""
-    ref = matrix.ref
-    key = (matrix.rows, matrix.cols, matrix.index, window[0], window[2], _version(matrix))
-    known = None if pyramid is None else pyramid.find(ref, key)
-    if known is not None and known.has(aggregate):
-        return known
+    """Make a page of cells, or what a known one has not got yet."""
     made = Page(known.extremes, known.moments) if known else Page()
-    # The compiled kernel measures all at once, torch one thing after the other.
+    # The compiled kernel measures all at once, torch one thing after the other. Squares take either some time, and
+    # nearly nobody asks for them.
     everything = kernels() is not None and matrix.dtype == torch.float32
     parts: list[Any] = []
-    if made.moments is None and (everything or aggregate in ("mean", "std")):
-        made.moments = Moments(window, base, matrix.dtype, shift)
+    if aggregate == "std" or (made.moments is None and (everything or aggregate == "mean")):
+        made.moments = Moments(window, base, matrix.dtype, shift, squares=aggregate == "std", empty=room.empty)
         parts.append(made.moments)
     if made.extremes is None and (everything or aggregate not in ("mean", "std")):
-        made.extremes = Extremes(window, base, matrix.dtype)
+        made.extremes = Extremes(window, base, matrix.dtype, empty=room.empty)
         parts.append(made.extremes)
     reduce(matrix, window, base, parts, cancelled)
-    if pyramid is not None:
-        pyramid.keep(ref, key, made)
     return made
+
+
+def _area(window: Window) -> int:
+    return (window[1] - window[0]) * (window[3] - window[2])
+
+
+def _cells(window: Window, levels: Levels) -> int:
+    return _count(window[1] - window[0], levels[0]) * _count(window[3] - window[2], levels[1])
 
 
 def first_mean(matrix: Matrix, row: int, col: int) -> float:
     """Mean of the first finite elements from there on: a number that sums of squares are taken about."""
-    first = matrix.block(row, row + 1, col, min(matrix.width, col + _SHIFT_FROM)).to(torch.float64)
-    mean = float(first[first.isfinite()].mean())
-    # Rounded to a few digits, with which compiled kernels and torch subtract alike.
-    return float(np.float32(mean)) if np.isfinite(np.float32(mean)) else 0.0
+    first = matrix.block(row, row + 1, col, min(matrix.width, col + _SHIFT_FROM)).numpy().astype(np.float64)
+    finite = first[np.isfinite(first)]
+    if not len(finite):
+        return 0.0
+    # Rounded to a few digits, with which compiled kernels and NumPy subtract alike.
+    with np.errstate(over="ignore"):
+        mean = float(np.float32(finite.mean()))
+    return mean if math.isfinite(mean) else 0.0
 
 
 def _shift(matrix: Matrix) -> float:
@@ -241,7 +295,7 @@ def _version(matrix: Matrix) -> int:
     return 0 if element.is_inference() else element._version
 
 
-def _cells(size: int, level: int) -> int:
+def _count(size: int, level: int) -> int:
     return -(-size >> level)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -62,16 +62,34 @@ def reduce(
     compiled_kernels = kernels() if levels != (0, 0) and matrix.dtype == torch.float32 else None
     unit = 1 << levels[0], 1 << levels[1]
     if compiled_kernels is None:
+        for part in parts:
+            part.start()
         for row, col, band in matrix.bands(window, unit, cancelled):
             _add(row, col, band, levels, parts)
         return
+    measured = Measured([part for part in parts if not isinstance(part, Count)])
+    counts = [part for part in parts if isinstance(part, Count)]
+    for count in counts:
+        count.start()
+    finite = True
     for row, col, stored in matrix.bands(window, unit, cancelled, stored=True):
-        rest = parts
         memory = flat_memory(stored)
-        if memory is not None:
-            rest = _add_compiled(compiled_kernels, row, col, memory, levels, parts)
+        rest: list[Extremes | Moments | Count] = []
+        if measured.parts and not measured.reduce(compiled_kernels, row, col, stored.shape, memory):
+            finite = False
+            rest += measured.parts
+        if memory is None:
+            rest += counts
+        else:
+            for count in counts:
+                found = np.empty(count.shape_of(stored.shape), np.float32)
+                compiled_kernels.count(*memory, *levels, *count.limits, found)
+                count.merge(row, col, found)
         if rest:
             _add(row, col, stored, levels, rest)
+    for part in parts:
+        if isinstance(part, Extremes):
+            part.finite = finite
 
 
 def flat_memory(band: torch.Tensor) -> Memory | None:
@@ -114,33 +132,65 @@ def _add(
             part.add(top, left, array)
 
 
-def _add_compiled(
-    compiled_kernels: ModuleType,
-    row: int,
-    col: int,
-    memory: Memory,
-    levels: tuple[int, int],
-    parts: list[Extremes | Moments | Count],
-) -> list[Extremes | Moments | Count]:
-    """Reduce a band, and give back the parts for which the kernels could not do it."""
-    shape = -(-memory[2] >> levels[0]), -(-memory[3] >> levels[1])
-    rest: list[Extremes | Moments | Count] = []
-    measured: list[Extremes | Moments] = [part for part in parts if not isinstance(part, Count)]
-    if measured:
-        shift = next((part.shift for part in measured if isinstance(part, Moments)), 0.0)
-        low, high = np.empty(shape, np.float32), np.empty(shape, np.float32)
-        total, square = np.empty(shape), np.empty(shape)
-        # What is not finite is left to NumPy: that tells NaN and both infinities apart.
-        if not np.isfinite(compiled_kernels.reduce(*memory, *levels, shift, low, high, total, square)):
-            rest += measured
-            measured = []
-        for part in measured:
-            if isinstance(part, Extremes):
-                part.merge(row, col, low, high)
-            else:
-                part.merge(row, col, total, square)
-    for count in (part for part in parts if isinstance(part, Count)):
-        counts = np.empty(shape)
-        compiled_kernels.count(*memory, *levels, *count.limits, counts)
-        count.merge(row, col, counts)
-    return rest
+class Measured:
+    """The parts to which the compiled kernel reduces, all in one reading.
+
+    Parameters
+    ----------
+    parts
+        Of one window and its levels. What none of them asks for goes elsewhere.
+    """
+
+    def __init__(self, parts: list[Extremes | Moments]) -> None:
+        self.parts = parts
+        if not parts:
+            return
+        self._started = False
+        extremes = next((part for part in parts if isinstance(part, Extremes)), None)
+        moments = next((part for part in parts if isinstance(part, Moments)), None)
+        self._shift = 0.0 if moments is None else moments.shift
+        shape = parts[0].height, parts[0].width
+        self._planes: list[Any] = [
+            np.empty(shape, np.float32) if extremes is None else extremes.low,
+            np.empty(shape, np.float32) if extremes is None else extremes.high,
+            np.empty(shape) if moments is None else moments.total,
+            None if moments is None else moments.square,
+        ]
+
+    def reduce(
+        self, compiled_kernels: ModuleType, row: int, col: int, shape: Sequence[int], memory: Memory | None
+    ) -> bool:
+        """Reduce a band of this shape that starts at this row and column of the window; tell whether that could be.
+
+        It cannot for what the kernel does not read, and for what is not finite: that is left to NumPy, which tells NaN
+        and both infinities apart. The pixels of the band are then as they were before it.
+        """
+        first = self.parts[0]
+        levels, pixels = first.levels, first.shape_of(shape)
+        torn = any(
+            at % (1 << level) or ((at + length) % (1 << level) and at + length < size)
+            for at, length, size, level in zip((row, col), shape, first.sizes, levels, strict=True)
+        )
+        if torn and not self._started:  # if any band tears a pixel, the first one does
+            self._started = True
+            for part in self.parts:
+                part.start()
+        start, pitch = (row >> levels[0]) * first.width + (col >> levels[1]), first.width
+        planes = self._planes
+        if torn:  # other bands have a share in the pixels
+            planes = [None if plane is None else np.empty(pixels, plane.dtype) for plane in planes]
+            start, pitch = 0, pixels[1]
+        finite = False
+        if memory is not None:
+            flat = [None if plane is None else plane.reshape(-1) for plane in planes]
+            total = compiled_kernels.reduce(*memory, *levels, self._shift, *flat, start, pitch)
+            finite = bool(np.isfinite(total))
+        for part in self.parts:
+            if not torn:
+                if not finite:
+                    part.clear(row, col, pixels)
+            elif finite and isinstance(part, Extremes):
+                part.merge(row, col, planes[0], planes[1])
+            elif finite:
+                part.merge(row, col, planes[2], planes[3])
+        return finite

@@ -165,7 +165,8 @@ def _pixels(
         pixels = coarse_pixels(matrix, window, levels, base, aggregate, pyramid, cancelled)
     else:
         if aggregate in ("mean", "std"):
-            pixels = Moments(window, levels, matrix.dtype, first_mean(matrix, window[0], window[2]))
+            shift = first_mean(matrix, window[0], window[2])
+            pixels = Moments(window, levels, matrix.dtype, shift, squares=aggregate == "std")
         else:
             pixels = Extremes(window, levels, matrix.dtype)
         parts.append(pixels)
