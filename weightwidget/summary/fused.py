@@ -24,7 +24,7 @@ FUSED_BLOCK = 1 << 22
 """Elements that a kernel takes at once: a few milliseconds, after which somebody may cancel."""
 
 PLAIN = ("float32", "bfloat16")
-"""Kernels that neither shift nor scale nor translate. Of these there are more: for batches, and for statistics alone."""
+"""Kernels that neither shift nor scale nor translate. Of these there are more: for batches, and for mere statistics."""
 
 _COPIED_BLOCK = 1 << 16
 """The same where a block must be copied or converted before, which is to stay in the cache."""
