@@ -119,7 +119,9 @@ def ratio_row(
 
 def timed(work: Work) -> float:
     """Seconds of one run: the median of as many as fit a `SPELL`, at least one, after a rest."""
-    time.sleep(SETTLE)
+    rested = time.perf_counter() + SETTLE
+    while time.perf_counter() < rested:  # awake: a core that slept gets the next work's threads all to itself
+        pass
     taken: list[float] = []
     while not taken or sum(taken) + taken[-1] <= SPELL:
         start = time.perf_counter()

@@ -21,7 +21,7 @@ Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
-PIECE = 1 << 24
+PIECE = 1 << 25
 """Bytes of a box that a thread takes at a time: enough to be worth the start, and few enough to share a tensor."""
 
 
@@ -302,10 +302,21 @@ def nothing(plan: Plan) -> Part:
 
 def take_codes(table: Counts, dtype: str) -> tuple[npt.NDArray[np.uint16], Counts]:
     """The codes of finite weights that occur, ascending in value, and how often, out of a table by code."""
+    present = np.flatnonzero(table != 0)  # a few thousand, as a rule
+    finite, places = _places(dtype)
+    if not finite[present].all():
+        present = present[finite[present]]
+    codes = present[np.argsort(places[present], kind="stable")]
+    return codes.astype(np.uint16), table[codes].astype(np.int64, copy=False)
+
+
+@cache
+def _places(dtype: str) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.uint16]]:
+    """Whether a code is of finite weights, and which of these it is, ascending in value."""
     order = finite_codes(dtype)
-    counts = np.take(table, _finite_places(dtype)).astype(np.int64, copy=False)
-    present = np.flatnonzero(counts)
-    return order[present], counts[present]
+    finite, places = np.zeros(65536, np.bool_), np.zeros(65536, np.uint16)
+    finite[order], places[order] = True, np.arange(len(order))
+    return finite, places
 
 
 @cache
@@ -326,12 +337,6 @@ def finite_codes(dtype: str) -> npt.NDArray[np.uint16]:
     values = pattern_values(dtype)
     finite = np.flatnonzero(np.isfinite(values))
     return finite[np.argsort(values[finite], kind="stable")].astype(np.uint16)
-
-
-@cache
-def _finite_places(dtype: str) -> npt.NDArray[np.intp]:
-    """The same as NumPy takes them fastest."""
-    return finite_codes(dtype).astype(np.intp)
 
 
 def moments_of(plan: Plan, part: Part) -> Moments:
