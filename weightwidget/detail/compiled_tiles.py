@@ -2,8 +2,6 @@
 
 A matrix is handed over as the flat memory it lies in and the distance between its rows, so that the compiler knows
 that neighbours in a row are neighbours in memory. Types: float32, and bfloat16 as its bits (uint16).
-
-Numba keeps what it has compiled until this file changes: after a change of `strips` alone, touch it.
 """
 
 from __future__ import annotations
@@ -16,6 +14,9 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from weightwidget.detail.strips import STRIP, STRIP_LEVEL, count_strip, strip
+
+BUILT_ON = "d3970fae4138f217"
+"""Stamp of the files that code is taken from, see `tests/kernel_stamps.py`."""
 
 CHUNK = 2048
 """Columns whose squares are summed at a time: the sums stay in the fastest cache."""

@@ -28,6 +28,9 @@ from weightwidget.summary.compiled_add import (
 )
 from weightwidget.summary.vectors import LANES, RESULTS, stretch
 
+BUILT_ON = "270974aec2e9ca64"
+"""Stamp of the files that code is taken from, see `tests/kernel_stamps.py`."""
+
 STRETCH = 16384
 """Weights of which sums are kept until they enter the totals: then, at the latest, it is known what is not finite."""
 

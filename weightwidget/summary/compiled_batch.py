@@ -13,6 +13,9 @@ from weightwidget.summary.compiled_add import ARGMAX, ARGMIN, FINITE, HIGH, LOW,
 from weightwidget.summary.compiled_bare import add_bare, count_infinite
 from weightwidget.summary.compiled_ends import is_usual, take_counts, take_norms, take_picture
 
+BUILT_ON = "8d8c111188b18fd8"
+"""Stamp of the files that code is taken from, see `tests/kernel_stamps.py`."""
+
 (
     ADDRESS,
     ROWS,
