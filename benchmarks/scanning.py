@@ -1,8 +1,9 @@
 """What a scan costs beside ``torch.sum`` of the same tensors by as many threads: ``python -m benchmarks.scanning``.
 
-A sum merely reads the memory, so a ratio of 1 would be as fast as memory allows. "Kernel alone" is one matrix, its
-boxes measured by as many threads, without thumbnail and norms of rows and columns; the other rows are whole lists of
-tensors by `Scan`, with both as the explorer scans them.
+A sum merely reads the memory, so a ratio of 1 would be as fast as memory allows. "Bins counted" is what no histogram
+can do without, see `benchmarks.counting`. "Kernel alone" is one matrix, its boxes measured by as many threads, without
+thumbnail and norms of rows and columns; the other rows are whole lists of tensors by `Scan`, with both as the explorer
+scans them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from functools import partial
 
 import torch
 
+from benchmarks.counting import codes_of, count, tables
 from benchmarks.models import State, billion, gpt2, minilm
 from benchmarks.side_by_side import ROUNDS, SMALL, Row, ratios, table, torch_threads, without_numba
 from weightwidget import open_weights
@@ -25,6 +27,7 @@ from weightwidget.summary.threads import one_thread
 
 THREADS = 2
 
+COUNT = "bins counted, nothing else"
 KERNEL = "kernel alone"
 LIST = "list, without thumbnails and norms"
 EXPLORER = "list, as the explorer scans it"
@@ -51,6 +54,12 @@ def kernel(source: WeightSource, pool: ThreadPoolExecutor) -> None:
     for part in pool.map(lambda box: work.measure(box, lambda: False, lambda _: None), work.boxes):
         work.take(part)
     assert work.record is not None, "measured in one round"
+
+
+def count_all(weights: torch.Tensor, pool: ThreadPoolExecutor) -> None:
+    """Count the bins of a tensor, an equal part in each thread."""
+    parts = codes_of(weights).reshape(THREADS, -1)
+    list(pool.map(count, parts, [tables() for _ in parts]))
 
 
 def alone() -> None:
@@ -90,8 +99,10 @@ def matrices() -> list[Row]:
         state = {"w": (0.02 * torch.randn(4096, 11008)).to(dtype)}
         most = {KERNEL: f"≤ {limit}", KERNEL + PLAIN: f"≤ {plain}"}
         with ThreadPoolExecutor(THREADS, initializer=alone) as pool:
+            of = f"4096 × 11008 {str(dtype)[6:]}"
             works: dict[str, Callable[[], object]] = {KERNEL: partial(kernel, open_weights(state), pool)}
-            rows += by_engine(f"4096 × 11008 {str(dtype)[6:]}", works, state, most)
+            rows += ratios(of, {COUNT: partial(count_all, state["w"], pool)}, partial(sum_all, state))
+            rows += by_engine(of, works, state, most)
     return rows
 
 
