@@ -126,7 +126,7 @@ def test_a_scan_is_the_same_with_batches_and_without(monkeypatch: pytest.MonkeyP
         "part": torch.randn(200, 90)[:, 3:50],
         "counter": torch.tensor(3),
         "empty": torch.zeros(0, 4),
-        "large": torch.randn(2100, 2100),
+        "large": torch.randn(3000, 3000),
     }
     measured: list[int] = []
     measure = Batch.measure

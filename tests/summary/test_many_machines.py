@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 import weightwidget
 from tests.summary import ranks
+from weightwidget.summary import kernel, remote
 from weightwidget.summary.record import TensorSummary
 
 
@@ -61,6 +62,8 @@ def test_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     for number, shard in enumerate(shards):
         save_file(shard, tmp_path / f"model-{number + 1:05}-of-00003.safetensors")
+    for module in (kernel, remote):
+        monkeypatch.setattr(module, "PIECE", 1 << 23)
     sent: list[int] = []
     alone = weightwidget.summarize(tmp_path)
     with (

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 Entry: TypeAlias = tuple[TensorRef, str]
 """A tensor, and the class of the module that owns it."""
 
-BOXES = 4
+BOXES = 2
 """Boxes of a large tensor that are sent as one task: enough to be worth the way."""
 
 
