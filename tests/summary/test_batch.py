@@ -177,6 +177,23 @@ def test_a_failing_tensor_ends_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [results[name].error for name in "abc"] == ["", "", ""], "it is read again, alone"
 
 
+def test_what_cannot_be_measured_together_is_measured_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(self: Batch) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Batch, "measure", failing)
+    assert {record.error for record in scanned({name: torch.randn(90, 60) for name in "abc"}).values()} == {""}
+
+
+def test_memory_that_was_let_go_of() -> None:
+    """Torch crashes where it reads such a tensor."""
+    weights = {"kept": torch.randn(90, 60), "freed": torch.randn(90, 60)}
+    weights["freed"].untyped_storage().resize_(0)
+    results = scanned(weights)
+    assert results["kept"].error == ""
+    assert "gather the weights first" in results["freed"].error
+
+
 def test_who_is_not_in_a_batch() -> None:
     refs = open_weights({"a": torch.randn(3, 4), "b": torch.randn(3, 4).double(), "c": torch.zeros(0, 3)}).tensors
     assert [suits(ref) for ref in refs.values()] == [True, False, False]

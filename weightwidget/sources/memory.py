@@ -188,6 +188,9 @@ def _unreadable(tensor: torch.Tensor) -> str:
         return f"it is quantised ({dtype_name(tensor.dtype)}); pass .dequantize() or .int_repr() of it"
     if tensor.layout is not torch.strided:
         return f"its layout is {str(tensor.layout).removeprefix('torch.')}; pass .to_dense() of it"
+    if tensor.numel() > 0 and tensor.untyped_storage().nbytes() == 0:
+        # Torch itself would crash.
+        return "its memory was let go of, as FSDP and offloading do between steps; gather the weights first"
     return ""
 
 

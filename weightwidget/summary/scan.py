@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Literal
 
@@ -243,24 +243,15 @@ class Scan:
                 task = self._queue.take_more(lambda ref: suits(ref) and batch.has_room(ref))
         if not together:
             return alone
-        batch.measure()
-        with in_turn:
-            records = batch.records([self._kinds.get(task.ref.module, "") for task in together])
-            found = {}
-            for task, record in zip(together, records, strict=True):
-                if record is None:
-                    alone.append(task)
-                else:
-                    found.update({record.name: record, **self._tied(record.name, record)})
-            done = [task for task in together if task.ref.name in found]
-            with self._lock:
-                self._results.update(found)
-                self.done_bytes += sum(task.rest() for task in done)
-                for task in done:
-                    task.over = True
-            self._pace.see(self.done_bytes)
-            self._queue.finish(*done)
-        return alone
+        try:
+            batch.measure()
+            with in_turn:
+                records = batch.records([self._kinds.get(task.ref.module, "") for task in together])
+        except Exception:
+            log.warning("tensors of %s cannot be measured together", self._name, exc_info=True)
+            return [*alone, *together]
+        self._keep_all([task for task, record in zip(together, records, strict=True) if record], filter(None, records))
+        return [*alone, *(task for task, record in zip(together, records, strict=True) if not record)]
 
     def _do(self, task: Task, box: Box | None) -> None:
         """Open a tensor, or measure a box of one. What fails ends this tensor, not the scan."""
@@ -299,6 +290,18 @@ class Scan:
             task.over = True
             self.done_bytes += task.rest()
         return True
+
+    def _keep_all(self, tasks: list[Task], records: Iterable[TensorSummary]) -> None:
+        found: dict[str, TensorSummary] = {}
+        for record in records:
+            found.update({record.name: record, **self._tied(record.name, record)})
+        with self._lock:
+            self._results.update(found)
+            self.done_bytes += sum(task.rest() for task in tasks)
+            for task in tasks:
+                task.over = True
+        self._pace.see(self.done_bytes)
+        self._queue.finish(*tasks)
 
     def _keep(self, ref: TensorRef, record: TensorSummary) -> None:
         found = {ref.name: record, **self._tied(ref.name, record)}
