@@ -103,7 +103,8 @@ class Blocks:
     def __iter__(self) -> Iterator[tuple[torch.Tensor, int, int]]:
         """Yield (block of shape (r, c), its first row, its first column), in reading order.
 
-        A block is whole rows, or a part of one. It is good until the next one, or, if they are `lasting`, as long as the tensor.
+        A block is whole rows, or a part of one. It is good until the next one; as long as the tensor, if blocks are
+        `lasting`.
         """
         box = self.box
         if self._values is not None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +27,9 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
+
+_Seen = tuple[float, torch.Tensor, int, int]
+"""A value, and the block that has it, with its first row and column."""
 
 _WIDTH = 1024
 """Columns of a tile of many rows, at least."""
@@ -60,8 +62,8 @@ class Pass:
         self.column_squares = np.zeros(self._box.width if plan.norms else 0)
         self.pool = Pool(blocks.rows, blocks.columns, plan.thumbnail)
         self.low, self.high = math.inf, -math.inf
-        self._argmin: Callable[[], int] = lambda: -1
-        self._argmax = self._argmin
+        self._argmin: int | _Seen = -1
+        self._argmax: int | _Seen = -1
 
     def run(self, cancelled: Callable[[], bool], advance: Callable[[int], None]) -> Self:
         """Go through all blocks; see `weightwidget.summary.streaming.measure`."""
@@ -123,17 +125,13 @@ class Pass:
     def take_ends(self, low: float | None, high: float | None, block: torch.Tensor, top: int, left: int) -> None:
         """Take note of a block's smallest and largest weight, if they are new ones: of equal ones the first counts."""
         if low is not None and low < self.low:
-            self.low, self._argmin = low, self._finder(low, block, top, left)
+            self.low, self._argmin = low, self._seen(low, block, top, left)
         if high is not None and high > self.high:
-            self.high, self._argmax = high, self._finder(high, block, top, left)
+            self.high, self._argmax = high, self._seen(high, block, top, left)
 
-    def _finder(self, value: float, block: torch.Tensor, top: int, left: int) -> Callable[[], int]:
-        """Find a value at the end, when it is known to be an extreme one, if the block is still there then."""
-        find = partial(self._find, value, block, top, left)
-        if self.blocks.lasting:
-            return find
-        found = find()
-        return lambda: found
+    def _seen(self, value: float, block: torch.Tensor, top: int, left: int) -> int | _Seen:
+        """Where a value is; or where to look for it at the end, when it is known to be an extreme one."""
+        return (value, block, top, left) if self.blocks.lasting else self._find(value, block, top, left)
 
     def _find(self, value: float, block: torch.Tensor, top: int, left: int) -> int:
         """Position, in the tensor, of the first element of a block that has a value."""
@@ -190,8 +188,8 @@ class Pass:
             zeros=zeros,
             low=self.low,
             high=self.high,
-            argmin=self._argmin(),
-            argmax=self._argmax(),
+            argmin=self._argmin if isinstance(self._argmin, int) else self._find(*self._argmin),
+            argmax=self._argmax if isinstance(self._argmax, int) else self._find(*self._argmax),
             sums=sums,
             l1=l1,
             codes=codes,

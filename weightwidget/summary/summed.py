@@ -225,7 +225,7 @@ class SummedPass(Pass):
 
 def _outward(counts: Counts, low: int, high: int) -> tuple[bool, bool]:
     """Whether there are codes in the bin of the smallest weight or below, and in that of the largest or above."""
-    # In the order of the weights, the bins of negative ones go down from 0xFFFF to 0x8000, those of the others up from 0.
+    # In the order of the weights, the bins of negative ones go down to 0x8000, those of the others up from 0.
     positive, negative = counts[:0x8000], counts[0x8000:]
     below = negative[low - 0x8000 :] if low >= 0x8000 else positive[: low + 1]
     above = positive[high:] if high < 0x8000 else negative[: high - 0x7FFF]
