@@ -72,7 +72,9 @@ class Pass:
             for block, top, left in self.blocks:
                 if cancelled():
                     raise Cancelled
-                self.add(block.detach(), top, left)
+                plain = block.detach()
+                with torch.inference_mode():  # calls are shorter where nobody may ask for gradients
+                    self.add(plain, top, left)
                 advance(block.numel())
         return self
 
