@@ -1,7 +1,7 @@
 """The passes by torch's own operations, which work without compiled kernels: what both kinds have in common.
 
-Calls are what costs, and memory beyond the core's cache: a block is as large as counting its codes in one call asks
-for, and all that is computed of them is computed tile by tile.
+Calls are what costs, above all where threads wait for each other's to get Python's lock: so blocks are large, though
+what is computed of them leaves the core's own cache.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from weightwidget.summary.blocks import Blocks
 from weightwidget.summary.cancel import Cancelled
 from weightwidget.summary.parts import Part, Plan, take_codes
 from weightwidget.summary.pooling import Pool
-from weightwidget.summary.scratch import TILE, scratch
+from weightwidget.summary.scratch import scratch
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -31,8 +31,8 @@ Counts = npt.NDArray[np.int64]
 _Seen = tuple[float, torch.Tensor, int, int]
 """A value, and the block that has it, with its first row and column."""
 
-_WIDTH = 1024
-"""Columns of a tile of many rows, at least."""
+TILE = 1 << 17
+"""Elements of a part of a block where what is computed of it takes more memory."""
 
 _FEW = 8
 """Rows of a cell of the thumbnail from which on torch's calls for each cell are worth their start."""
@@ -82,29 +82,6 @@ class Pass:
         """Take in a block, given its first row and column."""
         raise NotImplementedError
 
-    def tiles(self, block: torch.Tensor) -> Iterator[tuple[torch.Tensor, int, int]]:
-        """Yield (tile of shape (r, c), its first row, its first column), both within the block.
-
-        The elements of a row of a tile lie one beside the other. Where rows and columns do not matter, they are not
-        those of the block.
-        """
-        rows, columns = block.shape
-        if not self.plan.norms and not self.pool.height and block.is_contiguous():
-            flat = block.view(-1)
-            for start in range(0, len(flat), TILE):
-                yield flat[start : start + TILE].view(1, -1), 0, start
-            return
-        # Tiles of equal width, whole vector registers wide.
-        wish = max(_WIDTH, TILE // rows // 16 * 16)
-        width = min(columns, -(-columns // -(-columns // wish) // 16) * 16)
-        height = max(1, TILE // width)
-        for top in range(0, rows, height):
-            for left in range(0, columns, width):
-                tile = block[top : top + height, left : left + width]
-                if tile.stride(1) != 1:
-                    tile = scratch(f"tile {tile.dtype}", tile.shape, tile.dtype).copy_(tile)
-                yield tile, top, left
-
     def draw(self, part: torch.Tensor, top: int, left: int) -> None:
         """Take a part into the thumbnail, in a type in which NumPy and torch find minimum and maximum."""
         if not self.pool.height:
@@ -137,15 +114,13 @@ class Pass:
 
     def _find(self, value: float, block: torch.Tensor, top: int, left: int) -> int:
         """Position, in the tensor, of the first element of a block that has a value."""
-        rows, columns = block.shape
-        equal, step = self.equal(value), max(1, TILE // columns)
-        for row in range(0, rows, step):
-            for column in range(0, columns, TILE):
-                places = equal(block[row : row + step, column : column + TILE])
-                at = int(places.argmax())
-                if places.flat[at]:
-                    down, right = divmod(at, int(places.shape[1]))
-                    return (top + row + down) * self.blocks.columns + left + column + right
+        equal = self.equal(value)
+        for tile, row, column in tiles(block, TILE):
+            places = equal(tile)
+            at = int(places.argmax())
+            if places.flat[at]:
+                down, right = divmod(at, int(places.shape[1]))
+                return (top + row + down) * self.blocks.columns + left + column + right
         raise AssertionError(f"{value} was found in the block")
 
     def squares_in_single(self, tile: torch.Tensor, squares: torch.Tensor) -> tuple[Floats, Floats]:
@@ -203,17 +178,33 @@ class Pass:
         )
 
 
-def count_codes(table: Counts, codes: torch.Tensor) -> Counts:
-    """Count some codes, one-dimensional, add them to a table, and give the counts."""
-    if codes.numel() * 2 > len(table) or codes.dtype == torch.uint8:
-        counts: Counts = torch.bincount(codes, minlength=len(table)).numpy()
-        # Not by torch, which takes twice as long, and may start threads.
-        np.add(table, counts, out=table)
+def tiles(block: torch.Tensor, size: int) -> Iterator[tuple[torch.Tensor, int, int]]:
+    """Yield (part of a block with at most so many elements, its first row, its first column), in reading order."""
+    rows, columns = block.shape
+    width = min(columns, size)
+    height = max(1, size // width)
+    for row in range(0, rows, height):
+        for column in range(0, columns, width):
+            yield block[row : row + height, column : column + width], row, column
+
+
+def with_rows(block: torch.Tensor) -> torch.Tensor:
+    """The block, or a copy in which the elements of a row lie one beside the other."""
+    if block.stride(1) == 1:
+        return block
+    return scratch(f"rows of {block.dtype}", block.shape, block.dtype).copy_(block)
+
+
+def count_codes(codes: torch.Tensor, size: int) -> Counts:
+    """How often each code below `size` occurs."""
+    codes = codes.view(-1)
+    if codes.numel() * 2 > size or codes.dtype == torch.uint8:
+        # Fast for each code, but it makes two passes beforehand.
+        counts: Counts = torch.bincount(codes, minlength=size).numpy()
         return counts
-    counts = np.zeros(len(table), np.int64)
+    counts = np.zeros(size, np.int64)
     one = torch.ones(1, dtype=torch.int64)
     torch.from_numpy(counts).index_add_(0, codes, one.expand(len(codes)))
-    np.add(table, counts, out=table)
     return counts
 
 
