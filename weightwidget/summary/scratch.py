@@ -10,7 +10,7 @@ import torch
 
 Shape = tuple[int, ...]
 
-RUN = 512
+RUN = 256
 """Terms of a sum in float32."""
 
 _SHAPES = 64

@@ -1,9 +1,9 @@
 """Power sums of float32 weights in float32, as far as that loses nothing that counts.
 
-Runs of 512 terms are summed up in float32, their sums in float64. Torch sums a run up in some sixty lanes, and so in no
-more than fourteen steps. A step loses at most 2**-24 of what it comes to, and so do the up to three roundings of a
-product: together 1e-6 of the sum of magnitudes if all went the same way. They do not, not even if all weights are the
-same: 4e-7 is what comes about then, and 1e-8 as a rule.
+Runs of 256 terms are summed up in float32, their sums in float64. Torch sums a run up in some sixty lanes, and so in no
+more than ten steps. A step loses at most 2**-24 of what it comes to, and so do the up to three roundings of a product:
+together 8e-7 of the sum of magnitudes if all went the same way. They mostly do not, and 1e-8 is lost as a rule. Worst
+are weights that all have the same magnitude: 2e-7 of the sums, and 6e-7 of the kurtosis, which divides by a square.
 """
 
 from __future__ import annotations
