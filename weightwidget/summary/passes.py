@@ -34,8 +34,8 @@ _Seen = tuple[float, torch.Tensor, int, int]
 TILE = 1 << 17
 """Elements of a part of a block where what is computed of it takes more memory."""
 
-_FEW = 8
-"""Rows of a cell of the thumbnail from which on torch's calls for each cell are worth their start."""
+_FEW = 1024
+"""Elements of a row of the thumbnail's cells from which on torch's calls for each are worth their start."""
 
 _SMALL = 1e-30
 """Sum of squares from which on those that float32 cannot hold do not count beside the others."""
@@ -87,7 +87,7 @@ class Pass:
         if not self.pool.height:
             return
         cuts = self.pool.row_cuts(top, part.shape[0])
-        if len(cuts) > 2 and len(part) < _FEW * len(cuts):
+        if len(cuts) > 2 and part.numel() < _FEW * len(cuts):
             array = part.numpy()
             starts = [start for start, _ in cuts]
             low, high = np.minimum.reduceat(array, starts, 0), np.maximum.reduceat(array, starts, 0)
@@ -130,11 +130,9 @@ class Pass:
         no squares have vanished. Rows and columns where they may have are looked at in float64.
         """
         rows, columns = squares.sum(1).numpy().astype(np.float64), squares.sum(0).numpy().astype(np.float64)
-        for axis, sums in ((1, rows), (0, columns)):
-            if sums.min() < _SMALL:
-                at = np.flatnonzero(sums < _SMALL)
-                few = tile[torch.from_numpy(at)] if axis == 1 else tile[:, torch.from_numpy(at)]
-                sums[at] = few.to(torch.float64).square_().sum(axis).numpy()
+        _mend(rows, tile, 1)
+        if rows.any():
+            _mend(columns, tile, 0)
         return rows, columns
 
     def add_squares(self, rows: Floats, columns: Floats, top: int, left: int) -> None:
@@ -176,6 +174,16 @@ class Pass:
             lows=self.pool.low,
             highs=self.pool.high,
         )
+
+
+def _mend(sums: Floats, tile: torch.Tensor, axis: int) -> None:
+    """Sum up once more, in float64, the squares along an axis of a tile where some may have vanished in float32."""
+    at = np.flatnonzero(sums < _SMALL)
+    if not len(at):
+        return
+    few = tile if len(at) == len(sums) else tile.index_select(1 - axis, torch.from_numpy(at))
+    if few.amin() != 0.0 or few.amax() != 0.0:  # pruned ones are nothing but zeros
+        sums[at] = few.to(torch.float64).square_().sum(axis).numpy()
 
 
 def tiles(block: torch.Tensor, size: int) -> Iterator[tuple[torch.Tensor, int, int]]:
