@@ -108,7 +108,7 @@ class Blocks:
     def __iter__(self) -> Iterator[tuple[torch.Tensor, int, int]]:
         """Yield (block of shape (r, c), its first row, its first column), in reading order.
 
-        A block is whole rows, or a part of one. It is good until the next one, or as long as the tensor if blocks are
+        A block is whole rows, or a part of one. It is good until the next one; as long as the tensor, if blocks are
         `lasting`.
         """
         box = self.box

@@ -10,8 +10,12 @@ import torch
 
 from weightwidget.summary.blocks import Blocks
 from weightwidget.summary.parts import Part, Plan, finite_codes, pattern_values
-from weightwidget.summary.passes import Array, Counts, Floats, Pass, count_codes
-from weightwidget.summary.scratch import scratch
+from weightwidget.summary.passes import Array, Counts, Floats, Pass, count_codes, tiles
+from weightwidget.summary.scratch import single_buffers
+
+_TILE = 1 << 19
+"""Elements of a part of a block of which norms and thumbnail are computed: as float32 twice they take as much memory as
+the block's codes."""
 
 
 class CountedPass(Pass):
@@ -26,13 +30,16 @@ class CountedPass(Pass):
     def add(self, block: torch.Tensor, top: int, left: int) -> None:
         """See `Pass.add`."""
         if self._wide:
-            codes = scratch("codes", block.shape, torch.int32).copy_(block.view(torch.uint16)).view(-1)
+            codes = single_buffers(block.shape).codes.copy_(block.view(torch.uint16))
         else:
-            codes = block.view(torch.uint8).reshape(-1)
+            codes = block.view(torch.uint8).contiguous()
+        counts = count_codes(codes, len(self.table))
+        # Not by torch, which takes twice as long, and may start threads.
+        np.add(self.table, counts, out=self.table)
         # A zero of the other sign is beyond the first one in this order, but no new extreme.
-        self.take_ends(*self._order.beyond(count_codes(self.table, codes)), block, top, left)
+        self.take_ends(*self._order.beyond(counts), block, top, left)
         if self.plan.norms or self.pool.height:
-            for tile, row, column in self.tiles(block):
+            for tile, row, column in tiles(block, _TILE):
                 self._add_tile(tile, top + row, left + column)
 
     def equal(self, value: float) -> Callable[[torch.Tensor], Array]:
@@ -50,7 +57,7 @@ class CountedPass(Pass):
         return equal
 
     def _add_tile(self, tile: torch.Tensor, top: int, left: int) -> None:
-        plain = scratch("plain", tile.shape, torch.float32).copy_(tile)
+        plain = single_buffers(tile.shape).terms.copy_(tile)
         self.draw(plain, top, left)
         if self.plan.norms:
             self.add_squares(*self._squares(plain), top, left)
@@ -58,12 +65,12 @@ class CountedPass(Pass):
     def _squares(self, plain: torch.Tensor) -> tuple[Floats, Floats]:
         """Square sums of the finite weights of each row and column of a tile."""
         # Of weights of 16 bits the squares themselves are exact.
-        squares = torch.mul(plain, plain, out=scratch("squares", plain.shape, torch.float32))
+        squares = torch.mul(plain, plain, out=single_buffers(plain.shape).squares)
         rows, columns = self.squares_in_single(plain, squares)
         if np.isfinite(rows).all() and np.isfinite(columns).all():
             return rows, columns
         finite = torch.where(torch.isfinite(plain), plain, 0.0)
-        wide = scratch("wide", plain.shape, torch.float64).copy_(finite).square_()
+        wide = finite.to(torch.float64).square_()
         return wide.sum(1).numpy(), wide.sum(0).numpy()
 
     def part(self) -> Part:

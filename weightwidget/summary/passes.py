@@ -1,14 +1,13 @@
 """The passes by torch's own operations, which work without compiled kernels: what both kinds have in common.
 
-Calls are what costs, and memory beyond the core's cache: a block is as large as counting its codes in one call asks
-for, and all that is computed of them is computed tile by tile.
+Calls are what costs, above all where threads wait for each other's to get Python's lock: so blocks are large, though
+what is computed of them leaves the core's own cache.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from weightwidget.summary.blocks import Blocks
 from weightwidget.summary.cancel import Cancelled
 from weightwidget.summary.parts import Part, Plan, take_codes
 from weightwidget.summary.pooling import Pool
-from weightwidget.summary.scratch import TILE, scratch
+from weightwidget.summary.scratch import scratch
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -29,11 +28,14 @@ Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
-_WIDTH = 1024
-"""Columns of a tile of many rows, at least."""
+_Seen = tuple[float, torch.Tensor, int, int]
+"""A value, and the block that has it, with its first row and column."""
 
-_FEW = 8
-"""Rows of a cell of the thumbnail from which on torch's calls for each cell are worth their start."""
+TILE = 1 << 17
+"""Elements of a part of a block where what is computed of it takes more memory."""
+
+_FEW = 1024
+"""Elements of a row of the thumbnail's cells from which on torch's calls for each are worth their start."""
 
 _SMALL = 1e-30
 """Sum of squares from which on those that float32 cannot hold do not count beside the others."""
@@ -60,8 +62,8 @@ class Pass:
         self.column_squares = np.zeros(self._box.width if plan.norms else 0)
         self.pool = Pool(blocks.rows, blocks.columns, plan.thumbnail)
         self.low, self.high = math.inf, -math.inf
-        self._argmin: Callable[[], int] = lambda: -1
-        self._argmax = self._argmin
+        self._argmin: int | _Seen = -1
+        self._argmax: int | _Seen = -1
 
     def run(self, cancelled: Callable[[], bool], advance: Callable[[int], None]) -> Self:
         """Go through all blocks; see `weightwidget.summary.streaming.measure`."""
@@ -70,7 +72,9 @@ class Pass:
             for block, top, left in self.blocks:
                 if cancelled():
                     raise Cancelled
-                self.add(block.detach(), top, left)
+                plain = block.detach()
+                with torch.inference_mode():  # calls are shorter where nobody may ask for gradients
+                    self.add(plain, top, left)
                 advance(block.numel())
         return self
 
@@ -78,35 +82,12 @@ class Pass:
         """Take in a block, given its first row and column."""
         raise NotImplementedError
 
-    def tiles(self, block: torch.Tensor) -> Iterator[tuple[torch.Tensor, int, int]]:
-        """Yield (tile of shape (r, c), its first row, its first column), both within the block.
-
-        The elements of a row of a tile lie one beside the other. Where rows and columns do not matter, they are not
-        those of the block.
-        """
-        rows, columns = block.shape
-        if not self.plan.norms and not self.pool.height and block.is_contiguous():
-            flat = block.view(-1)
-            for start in range(0, len(flat), TILE):
-                yield flat[start : start + TILE].view(1, -1), 0, start
-            return
-        # Tiles of equal width, whole vector registers wide.
-        wish = max(_WIDTH, TILE // rows // 16 * 16)
-        width = min(columns, -(-columns // -(-columns // wish) // 16) * 16)
-        height = max(1, TILE // width)
-        for top in range(0, rows, height):
-            for left in range(0, columns, width):
-                tile = block[top : top + height, left : left + width]
-                if tile.stride(1) != 1:
-                    tile = scratch(f"tile {tile.dtype}", tile.shape, tile.dtype).copy_(tile)
-                yield tile, top, left
-
     def draw(self, part: torch.Tensor, top: int, left: int) -> None:
         """Take a part into the thumbnail, in a type in which NumPy and torch find minimum and maximum."""
         if not self.pool.height:
             return
         cuts = self.pool.row_cuts(top, part.shape[0])
-        if len(cuts) > 2 and len(part) < _FEW * len(cuts):
+        if len(cuts) > 2 and part.numel() < _FEW * len(cuts):
             array = part.numpy()
             starts = [start for start, _ in cuts]
             low, high = np.minimum.reduceat(array, starts, 0), np.maximum.reduceat(array, starts, 0)
@@ -123,29 +104,23 @@ class Pass:
     def take_ends(self, low: float | None, high: float | None, block: torch.Tensor, top: int, left: int) -> None:
         """Take note of a block's smallest and largest weight, if they are new ones: of equal ones the first counts."""
         if low is not None and low < self.low:
-            self.low, self._argmin = low, self._finder(low, block, top, left)
+            self.low, self._argmin = low, self._seen(low, block, top, left)
         if high is not None and high > self.high:
-            self.high, self._argmax = high, self._finder(high, block, top, left)
+            self.high, self._argmax = high, self._seen(high, block, top, left)
 
-    def _finder(self, value: float, block: torch.Tensor, top: int, left: int) -> Callable[[], int]:
-        """Find a value at the end, when it is known to be an extreme one, if the block is still there then."""
-        find = partial(self._find, value, block, top, left)
-        if self.blocks.lasting:
-            return find
-        found = find()
-        return lambda: found
+    def _seen(self, value: float, block: torch.Tensor, top: int, left: int) -> int | _Seen:
+        """Where a value is; or where to look for it at the end, when it is known to be an extreme one."""
+        return (value, block, top, left) if self.blocks.lasting else self._find(value, block, top, left)
 
     def _find(self, value: float, block: torch.Tensor, top: int, left: int) -> int:
         """Position, in the tensor, of the first element of a block that has a value."""
-        rows, columns = block.shape
-        equal, step = self.equal(value), max(1, TILE // columns)
-        for row in range(0, rows, step):
-            for column in range(0, columns, TILE):
-                places = equal(block[row : row + step, column : column + TILE])
-                at = int(places.argmax())
-                if places.flat[at]:
-                    down, right = divmod(at, int(places.shape[1]))
-                    return (top + row + down) * self.blocks.columns + left + column + right
+        equal = self.equal(value)
+        for tile, row, column in tiles(block, TILE):
+            places = equal(tile)
+            at = int(places.argmax())
+            if places.flat[at]:
+                down, right = divmod(at, int(places.shape[1]))
+                return (top + row + down) * self.blocks.columns + left + column + right
         raise AssertionError(f"{value} was found in the block")
 
     def squares_in_single(self, tile: torch.Tensor, squares: torch.Tensor) -> tuple[Floats, Floats]:
@@ -155,11 +130,9 @@ class Pass:
         no squares have vanished. Rows and columns where they may have are looked at in float64.
         """
         rows, columns = squares.sum(1).numpy().astype(np.float64), squares.sum(0).numpy().astype(np.float64)
-        for axis, sums in ((1, rows), (0, columns)):
-            if sums.min() < _SMALL:
-                at = np.flatnonzero(sums < _SMALL)
-                few = tile[torch.from_numpy(at)] if axis == 1 else tile[:, torch.from_numpy(at)]
-                sums[at] = few.to(torch.float64).square_().sum(axis).numpy()
+        _mend(rows, tile, 1)
+        if rows.any():
+            _mend(columns, tile, 0)
         return rows, columns
 
     def add_squares(self, rows: Floats, columns: Floats, top: int, left: int) -> None:
@@ -190,8 +163,8 @@ class Pass:
             zeros=zeros,
             low=self.low,
             high=self.high,
-            argmin=self._argmin(),
-            argmax=self._argmax(),
+            argmin=self._argmin if isinstance(self._argmin, int) else self._find(*self._argmin),
+            argmax=self._argmax if isinstance(self._argmax, int) else self._find(*self._argmax),
             sums=sums,
             l1=l1,
             codes=codes,
@@ -203,17 +176,43 @@ class Pass:
         )
 
 
-def count_codes(table: Counts, codes: torch.Tensor) -> Counts:
-    """Count some codes, one-dimensional, add them to a table, and give the counts."""
-    if codes.numel() * 2 > len(table) or codes.dtype == torch.uint8:
-        counts: Counts = torch.bincount(codes, minlength=len(table)).numpy()
-        # Not by torch, which takes twice as long, and may start threads.
-        np.add(table, counts, out=table)
+def _mend(sums: Floats, tile: torch.Tensor, axis: int) -> None:
+    """Sum up once more, in float64, the squares along an axis of a tile where some may have vanished in float32."""
+    at = np.flatnonzero(sums < _SMALL)
+    if not len(at):
+        return
+    few = tile if len(at) == len(sums) else tile.index_select(1 - axis, torch.from_numpy(at))
+    if few.amin() != 0.0 or few.amax() != 0.0:  # pruned ones are nothing but zeros
+        sums[at] = few.to(torch.float64).square_().sum(axis).numpy()
+
+
+def tiles(block: torch.Tensor, size: int) -> Iterator[tuple[torch.Tensor, int, int]]:
+    """Yield (part of a block with at most so many elements, its first row, its first column), in reading order."""
+    rows, columns = block.shape
+    width = min(columns, size)
+    height = max(1, size // width)
+    for row in range(0, rows, height):
+        for column in range(0, columns, width):
+            yield block[row : row + height, column : column + width], row, column
+
+
+def with_rows(block: torch.Tensor) -> torch.Tensor:
+    """The block, or a copy in which the elements of a row lie one beside the other."""
+    if block.stride(1) == 1:
+        return block
+    return scratch(f"rows of {block.dtype}", block.shape, block.dtype).copy_(block)
+
+
+def count_codes(codes: torch.Tensor, size: int) -> Counts:
+    """How often each code below `size` occurs."""
+    codes = codes.view(-1)
+    if codes.numel() * 2 > size or codes.dtype == torch.uint8:
+        # Fast for each code, but it makes two passes beforehand.
+        counts: Counts = torch.bincount(codes, minlength=size).numpy()
         return counts
-    counts = np.zeros(len(table), np.int64)
+    counts = np.zeros(size, np.int64)
     one = torch.ones(1, dtype=torch.int64)
     torch.from_numpy(counts).index_add_(0, codes, one.expand(len(codes)))
-    np.add(table, counts, out=table)
     return counts
 
 

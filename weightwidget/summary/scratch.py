@@ -10,32 +10,34 @@ import torch
 
 Shape = tuple[int, ...]
 
-TILE = 1 << 17
-"""Elements of a tile: what is computed of it stays near the core, and calls are few."""
-
-RUN = 512
+RUN = 256
 """Terms of a sum in float32."""
 
 _SHAPES = 64
-"""Shapes of tiles that are kept ready; those of another model soon are others."""
+"""Shapes of blocks that are kept ready; those of another model soon are others."""
 
 
 class SingleBuffers(NamedTuple):
-    """Float32 for what is computed of a tile, in its shape and in runs, and float64 (``wide``)."""
+    """Memory for what is computed of a block, by its shape: 8 bytes a weight.
 
+    The same memory is either float32 twice, each in the block's shape and in runs; or int32 (``codes``); or float64
+    (``wide``). For sums of runs there is float32 beside it.
+    """
+
+    codes: torch.Tensor
+    wide: torch.Tensor
     terms: torch.Tensor
     term_runs: torch.Tensor
     squares: torch.Tensor
     square_runs: torch.Tensor
-    moved: torch.Tensor
-    wide: torch.Tensor
+    sums: torch.Tensor
 
 
 class _Memory(threading.local):
     def __init__(self) -> None:
         self.buffers: dict[str, torch.Tensor] = {}
         self.views: dict[tuple[str, Shape], torch.Tensor] = {}
-        self.tiles: dict[Shape, SingleBuffers] = {}
+        self.blocks: dict[Shape, SingleBuffers] = {}
 
 
 _memory = _Memory()
@@ -48,37 +50,39 @@ def scratch(name: str, shape: Shape, dtype: torch.dtype) -> torch.Tensor:
         count = math.prod(shape)
         buffer = _memory.buffers.get(name)
         if buffer is None or len(buffer) < count:
-            forget_shapes()
-            buffer = _memory.buffers[name] = torch.empty(max(count, TILE), dtype=dtype)
-        elif len(_memory.views) > 8 * _SHAPES:
-            forget_shapes()
+            _forget_shapes()
+            buffer = _memory.buffers[name] = torch.empty(count, dtype=dtype)
+        elif len(_memory.views) > _SHAPES:
+            _forget_shapes()
         view = _memory.views[name, shape] = buffer[:count].view(shape)
     return view
 
 
 def single_buffers(shape: Shape) -> SingleBuffers:
-    """Give all that `weightwidget.summary.single` needs: asking for one by one takes as long as to fill them."""
-    found = _memory.tiles.get(shape)
+    """Give the buffers for a block; what they held before is lost."""
+    found = _memory.blocks.get(shape)
     if found is None:
-        single, runs = torch.float32, (-(-math.prod(shape) // RUN), RUN)
-        if len(_memory.tiles) > _SHAPES:
-            _memory.tiles.clear()
+        count, runs = math.prod(shape), -(-math.prod(shape) // RUN)
+        memory = scratch("work", (2 * runs * RUN,), torch.float32)
+        first, second = memory.view(2, runs, RUN)
+        if len(_memory.blocks) > _SHAPES:
+            _memory.blocks.clear()
         found = SingleBuffers(
-            terms=scratch("terms", shape, single),
-            term_runs=scratch("terms", runs, single),
-            squares=scratch("squares", shape, single),
-            square_runs=scratch("squares", runs, single),
-            moved=scratch("moved", shape, single),
-            wide=scratch("wide", shape, torch.float64),
+            codes=memory.view(torch.int32)[:count].view(shape),
+            wide=memory.view(torch.float64)[:count].view(shape),
+            terms=first.view(-1)[:count].view(shape),
+            term_runs=first,
+            squares=second.view(-1)[:count].view(shape),
+            square_runs=second,
+            sums=torch.empty(4, runs),
         )
-        _memory.tiles[shape] = found
+        _memory.blocks[shape] = found
     return found
 
 
-def forget_shapes() -> None:
-    """Drop the views of this thread's buffers, not the buffers."""
+def _forget_shapes() -> None:
     _memory.views.clear()
-    _memory.tiles.clear()
+    _memory.blocks.clear()
 
 
 def release() -> None:
@@ -87,5 +91,5 @@ def release() -> None:
     A thread that Python does not wait for at its end must do so while it is waited for: torch lets go of Python's lock
     when it frees a tensor, and a thread that wants it back while Python shuts down brings the process down.
     """
-    forget_shapes()
+    _forget_shapes()
     _memory.buffers.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,9 +12,9 @@ import torch
 from weightwidget.summary.blocks import Blocks
 from weightwidget.summary.moments import Moments, scale_for
 from weightwidget.summary.parts import Grid, Part, Plan, moments_of
-from weightwidget.summary.passes import Array, Counts, Floats, Pass, count_codes
-from weightwidget.summary.scratch import TILE, scratch
-from weightwidget.summary.single import SingleSums
+from weightwidget.summary.passes import TILE, Array, Counts, Floats, Pass, count_codes, tiles, with_rows
+from weightwidget.summary.scratch import scratch, single_buffers
+from weightwidget.summary.single import single_sums
 
 _FAR = 4.0
 """Standard deviations between shift and mean beyond which a second pass is worth its while: the sketch is
@@ -96,18 +96,12 @@ _TRIES = 2
 
 @dataclass
 class _Found:
-    """What is found in a block: power sums and that of magnitudes, how many codes there are, and square sums."""
+    """What is found in a block: counts of its codes, power sums and that of magnitudes, and square sums."""
 
+    counts: Counts
+    sums: Floats
     rows: Floats
     columns: Floats
-    sums: Floats = field(default_factory=lambda: np.zeros(5))
-    codes: int = 0
-
-    def add_squares(self, squares: tuple[Floats, Floats], top: int, left: int) -> None:
-        """Add the square sums of a tile's rows and columns."""
-        rows, columns = squares
-        self.rows[top : top + len(rows)] += rows
-        self.columns[left : left + len(columns)] += columns
 
 
 class SummedPass(Pass):
@@ -129,15 +123,14 @@ class SummedPass(Pass):
 
     def add(self, block: torch.Tensor, top: int, left: int) -> None:
         """See `Pass.add`."""
-        codes = scratch("codes", (block.numel(),), torch.int32)
-        single = self._in_single(block, codes, top, left) if self._tries else None
-        found = single or self._in_double(block, codes, top, left)
-        counts = count_codes(self.table, codes[: found.codes])
-        if single is not None:
-            self._find_ends(counts, block, top, left)
-        elif self._tries:
-            self._tries -= 1
-        if counts[self._at_zero].any():
+        found = self._in_single(with_rows(block), top, left) if self._tries else None
+        if found is not None:
+            self._find_ends(found.counts, block, top, left)
+        else:
+            self._tries = max(0, self._tries - 1)
+            found = self._in_double(block, top, left)
+        np.add(self.table, found.counts, out=self.table)
+        if found.counts[self._at_zero].any():
             self.zeros += _zeros(block)
         self.sums += found.sums
         if self.plan.norms:
@@ -161,35 +154,29 @@ class SummedPass(Pass):
         """See `Pass.equal`. Where the type is no float, in float64."""
         return lambda part: (part if part.is_floating_point() else part.to(torch.float64)).numpy() == value
 
-    def _found(self, block: torch.Tensor) -> _Found:
-        rows, columns = block.shape if self.plan.norms else (0, 0)
-        return _Found(np.zeros(rows), np.zeros(columns))
-
-    def _in_single(self, block: torch.Tensor, codes: torch.Tensor, top: int, left: int) -> _Found | None:
+    def _in_single(self, block: torch.Tensor, top: int, left: int) -> _Found | None:
         """Look at a block of float32 in float32; None if that is not good enough, or some weights are not finite."""
-        found, shift = self._found(block), self.grid.shift
-        sums, bins = SingleSums(shift), codes.numpy().view(np.uint32)
         self.draw(block, top, left)
-        for tile, row, column in self.tiles(block):
-            d, squares = sums.add(tile)
-            end = found.codes + tile.numel()
-            # Not by torch, which knows no shift that lets zeros in at the sign.
-            np.right_shift(d.numpy().view(np.uint32), 16, out=bins[found.codes : end].reshape(tile.shape))
-            found.codes = end
-            if self.plan.norms:
-                if shift != 0.0:
-                    squares = torch.mul(tile, tile, out=scratch("squares", tile.shape, torch.float32))
-                found.add_squares(self.squares_in_single(tile, squares), row, column)
-        result = sums.result()
-        if result is None or not np.isfinite(found.rows).all():
+        buffers, shift = single_buffers(block.shape), self.grid.shift
+        d = torch.sub(block, shift, out=scratch("moved", block.shape, torch.float32)) if shift else block
+        # Not by torch, which knows no shift that lets zeros in at the sign.
+        np.right_shift(d.numpy().view(np.uint32), 16, out=buffers.codes.numpy().view(np.uint32))
+        counts = count_codes(buffers.codes, 65536)
+        sums = single_sums(block, d, buffers)
+        if sums is None:
             return None
-        found.sums = result
-        return found
+        if not self.plan.norms:
+            return _Found(counts, sums, np.zeros(0), np.zeros(0))
+        squares = torch.mul(block, block, out=buffers.squares) if shift else buffers.squares
+        rows, columns = self.squares_in_single(block, squares)
+        return _Found(counts, sums, rows, columns) if np.isfinite(rows).all() else None
 
-    def _in_double(self, block: torch.Tensor, codes: torch.Tensor, top: int, left: int) -> _Found:
+    def _in_double(self, block: torch.Tensor, top: int, left: int) -> _Found:
         """Look at a block of any type in float64, and take note of its extremes and of what is not finite."""
-        found, smallest, largest = self._found(block), math.inf, -math.inf
-        for tile, row, column in self.tiles(block):
+        rows, columns = block.shape if self.plan.norms else (0, 0)
+        found = _Found(np.zeros(65536, np.int64), np.zeros(5), np.zeros(rows), np.zeros(columns))
+        codes, done, smallest, largest = scratch("codes", (block.numel(),), torch.int32), 0, math.inf, -math.inf
+        for tile, row, column in tiles(block, TILE):
             x = scratch("wide", tile.shape, torch.float64).copy_(tile)
             self.draw(tile if tile.dtype in (torch.float32, torch.float64) else x, top + row, left + column)
             low, high, finite = float(x.amin()), float(x.amax()), x.view(-1)
@@ -199,8 +186,11 @@ class SummedPass(Pass):
             smallest, largest = min(low, smallest), max(high, largest)
             if self.plan.norms:
                 squares = torch.mul(x, self.grid.scale, out=scratch("wide squares", x.shape, torch.float64)).square_()
-                found.add_squares((squares.sum(1).numpy(), squares.sum(0).numpy()), row, column)
-            self._sum_up(finite, codes, found)
+                found.rows[row : row + len(tile)] += squares.sum(1).numpy()
+                found.columns[column : column + tile.shape[1]] += squares.sum(0).numpy()
+            found.sums += self._sum_up(finite, codes[done : done + len(finite)])
+            done += len(finite)
+        found.counts = count_codes(codes[:done], 65536)
         self.take_ends(smallest, largest, block, top, left)
         return found
 
@@ -214,8 +204,8 @@ class SummedPass(Pass):
         x.masked_fill_(~finite, 0.0)
         return kept
 
-    def _sum_up(self, x: torch.Tensor, codes: torch.Tensor, found: _Found) -> None:
-        """Add the sums and codes of finite weights, flat and in float64, which are overwritten."""
+    def _sum_up(self, x: torch.Tensor, codes: torch.Tensor) -> tuple[float, float, float, float, float]:
+        """Give the sums of finite weights, flat and in float64, which are overwritten, and fill in their codes."""
         squares = scratch("wide squares", x.shape, torch.float64)
         l1 = float(torch.abs(x, out=squares).sum())
         d = x
@@ -223,12 +213,10 @@ class SummedPass(Pass):
             d.sub_(self.grid.shift)
         if self.grid.scale != 1.0:
             d.mul_(self.grid.scale)
-        end = found.codes + len(d)
-        single = scratch("terms", d.shape, torch.float32).copy_(d).view(torch.int32)
-        torch.bitwise_right_shift(single, 16, out=codes[found.codes : end]).bitwise_and_(0xFFFF)
-        found.codes = end
+        single = scratch("single", d.shape, torch.float32).copy_(d).view(torch.int32)
+        torch.bitwise_right_shift(single, 16, out=codes).bitwise_and_(0xFFFF)
         torch.mul(d, d, out=squares)
-        found.sums += (float(d.sum()), float(squares.sum()), _dot(squares, d), _dot(squares, squares), l1)
+        return float(d.sum()), float(squares.sum()), _dot(squares, d), _dot(squares, squares), l1
 
     def part(self) -> Part:
         """See `Pass.part`."""
@@ -238,7 +226,7 @@ class SummedPass(Pass):
 
 def _outward(counts: Counts, low: int, high: int) -> tuple[bool, bool]:
     """Whether there are codes in the bin of the smallest weight or below, and in that of the largest or above."""
-    # Ascending in weight, the bins of negative ones go down from 0xFFFF to 0x8000, those of the others up from 0.
+    # In the order of the weights, the bins of negative ones go down to 0x8000, those of the others up from 0.
     positive, negative = counts[:0x8000], counts[0x8000:]
     below = negative[low - 0x8000 :] if low >= 0x8000 else positive[: low + 1]
     above = positive[high:] if high < 0x8000 else negative[: high - 0x7FFF]
@@ -251,8 +239,7 @@ def _outward(counts: Counts, low: int, high: int) -> tuple[bool, bool]:
 def _zeros(block: torch.Tensor) -> int:
     """Number of zeros, of either sign."""
     # NumPy has all types, and is four times as fast.
-    step = max(1, TILE // block.shape[1])
-    return sum(int(np.count_nonzero(block[row : row + step].numpy() == 0)) for row in range(0, len(block), step))
+    return sum(int(np.count_nonzero(tile.numpy() == 0)) for tile, _, _ in tiles(block, TILE))
 
 
 def _dot(a: torch.Tensor, b: torch.Tensor) -> float:
