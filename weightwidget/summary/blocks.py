@@ -152,7 +152,7 @@ class Blocks:
                 yield matrix[top : top + height, left : left + width], row + top, column + left
 
     def pilot(self) -> torch.Tensor:
-        """Give some 4,096 values from all over the tensor, one-dimensional, in the stored type on the CPU."""
+        """Give some `PILOT` values from all over the tensor, one-dimensional, in the stored type on the CPU."""
         if self.matrix is not None:
             down, right = pilot_steps(self.rows, self.columns)
             return self.matrix[::down, ::right].reshape(-1).cpu()

@@ -20,7 +20,7 @@ Advance = Callable[[int], None]
 
 
 def plan_of(ref: TensorRef, thumbnail: int, whole: torch.Tensor | None = None, norms: bool = True) -> Plan:
-    """Look at a few thousand of a tensor's values, and fix what those who measure its parts must agree on.
+    """Look at a thousand of a tensor's values, and fix what those who measure its parts must agree on.
 
     Parameters
     ----------
