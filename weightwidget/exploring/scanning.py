@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 2.0
+PATIENCE = 1.0
 """Seconds that a cell waits for the scan, so that the notebook of a small model is whole when the cell ends."""
 
 MOST_LOOKED_AT = 1000

@@ -204,12 +204,13 @@ def _pattern_moments(keys: Any, numbers: Any, total: Any, number: Any) -> Any:
     if not USUAL[0] <= max(abs(low), abs(high)) <= USUAL[1]:
         return False
     s = l1 = 0.0
+    zeros = 0
     for k in range(len(keys)):
         v = _value(keys[k])
         s += v * numbers[k]
         l1 += abs(v) * numbers[k]
-        if v == 0.0:
-            number[ZEROS] = numbers[k]
+        zeros += numbers[k] if keys[k] == 0 else 0
+    number[ZEROS] = zeros
     at = s / n
     rest = 0.0
     for k in range(len(keys)):
