@@ -1,6 +1,7 @@
 """The least that any summary with a histogram must do: count the bin of every weight, in memory, and nothing else.
 
-A core stores one count a cycle. So this is what ratios to a sum can come down to where memory is faster than that.
+A core stores one count a cycle. So this is what ratios to a sum can come down to where memory is faster than that. By
+torch's own operations it takes a copy, for only wider integers are counted fast.
 """
 
 from __future__ import annotations
@@ -25,6 +26,15 @@ def count(codes: Any, tables: Any) -> None:
         second[codes[2 * pair + 1]] += np.uint32(1)
     if len(codes) % 2:
         first[codes[-1]] += np.uint32(1)
+
+
+def count_by_torch(codes: Codes) -> None:
+    """Count codes by ``torch.bincount``, a few megabytes at a time."""
+    wide = torch.empty(1 << 20, dtype=torch.int32)
+    total = np.zeros(65536, np.int64)
+    with torch.inference_mode():
+        for part in torch.from_numpy(codes).split(len(wide)):
+            total += torch.bincount(wide[: len(part)].copy_(part), minlength=65536).numpy()
 
 
 def codes_of(weights: torch.Tensor) -> Codes:

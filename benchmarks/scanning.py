@@ -15,7 +15,7 @@ from functools import partial
 
 import torch
 
-from benchmarks.counting import codes_of, count, tables
+from benchmarks.counting import codes_of, count, count_by_torch, tables
 from benchmarks.models import State, billion, gpt2, minilm
 from benchmarks.side_by_side import ROUNDS, SMALL, Row, ratios, table, torch_threads, without_numba
 from weightwidget import open_weights
@@ -62,6 +62,11 @@ def count_all(weights: torch.Tensor, pool: ThreadPoolExecutor) -> None:
     list(pool.map(count, parts, [tables() for _ in parts]))
 
 
+def count_all_by_torch(weights: torch.Tensor, pool: ThreadPoolExecutor) -> None:
+    """The same by torch's own operations."""
+    list(pool.map(count_by_torch, codes_of(weights).reshape(THREADS, -1)))
+
+
 def alone() -> None:
     """Keep torch from starting threads for the calling thread, for good."""
     with one_thread(restore=False):
@@ -101,7 +106,11 @@ def matrices() -> list[Row]:
         with ThreadPoolExecutor(THREADS, initializer=alone) as pool:
             of = f"4096 × 11008 {str(dtype)[6:]}"
             works: dict[str, Callable[[], object]] = {KERNEL: partial(kernel, open_weights(state), pool)}
-            rows += ratios(of, {COUNT: partial(count_all, state["w"], pool)}, partial(sum_all, state))
+            counts = {
+                COUNT: partial(count_all, state["w"], pool),
+                COUNT + PLAIN: partial(count_all_by_torch, state["w"], pool),
+            }
+            rows += ratios(of, counts, partial(sum_all, state))
             rows += by_engine(of, works, state, most)
     return rows
 
