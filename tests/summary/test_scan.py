@@ -318,6 +318,22 @@ def run_alone(program: str, kernel: str) -> str:
     return answer.stdout
 
 
+def test_a_process_may_end_in_the_middle_of_a_scan() -> None:
+    """A thread that came back from torch after Python's end brought the process down."""
+    program = """
+        import time, torch
+        from weightwidget import open_weights
+        from weightwidget.summary.scan import Scan
+
+        weights = {f"w{k}": torch.randn(2500, 3000) for k in range(4)}
+        scan = Scan(open_weights(weights), workers=2).start()
+        while scan.done_bytes == 0:
+            time.sleep(0.001)
+        print(scan.status)
+    """
+    assert run_alone(program, "torch").strip() == "scanning"
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's account of memory")
 @pytest.mark.parametrize("kernel", ["compiled", "torch"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

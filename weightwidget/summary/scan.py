@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Literal
+from weakref import WeakSet
 
 from weightwidget.sources.base import TensorRef, WeightSource, torch_dtype
 from weightwidget.summary import fused
@@ -31,6 +33,9 @@ MAX_WORKERS = 8
 
 SLOW = 0.3
 """Seconds of scanning from which on it is worth compiling faster kernels: not for the first paint of a small model."""
+
+_LAST = 5.0
+"""Seconds that Python's end waits at most for a thread of a scan, which stops after the block that it is at."""
 
 _REPORT_INTERVAL = 0.05
 """Seconds between calls of `on_progress`."""
@@ -115,9 +120,11 @@ class Scan:
             self._running = self._workers
             self._begun = time.monotonic()
             self._pace.see(0)
+        _scans.add(self)
         for number in range(self._workers):
-            name = f"weightwidget-scan-{number}"
-            threading.Thread(target=self._work, name=name, daemon=True).start()
+            thread = threading.Thread(target=self._work, name=f"weightwidget-scan-{number}", daemon=True)
+            _threads.add(thread)
+            thread.start()
         return self
 
     @property
@@ -341,6 +348,19 @@ class Scan:
             self._on_progress(progress)
         except Exception:
             log.exception("the progress callback of the scan of %s failed", self._name)
+
+
+_scans: WeakSet[Scan] = WeakSet()
+_threads: WeakSet[threading.Thread] = WeakSet()
+
+
+@atexit.register
+def _end_all() -> None:
+    """End all scans before Python does: a thread that comes back from torch when Python is gone aborts the process."""
+    for scan in list(_scans):
+        scan.cancel()
+    for thread in list(_threads):
+        thread.join(_LAST)
 
 
 def _nbytes(ref: TensorRef) -> int:
