@@ -35,7 +35,7 @@ SLOW = 0.3
 """Seconds of scanning from which on it is worth compiling faster kernels: not for the first paint of a small model."""
 
 _LAST = 5.0
-"""Seconds that Python's end waits at most for a thread of a scan, which stops after the block that it is at."""
+"""Seconds that Python's end waits at most for the threads of scans, which stop after the block that they are at."""
 
 _REPORT_INTERVAL = 0.05
 """Seconds between calls of `on_progress`."""
@@ -359,8 +359,9 @@ def _end_all() -> None:
     """End all scans before Python does: a thread that comes back from torch when Python is gone aborts the process."""
     for scan in list(_scans):
         scan.cancel()
+    latest = time.monotonic() + _LAST
     for thread in list(_threads):
-        thread.join(_LAST)
+        thread.join(max(0.0, latest - time.monotonic()))
 
 
 def _nbytes(ref: TensorRef) -> int:
