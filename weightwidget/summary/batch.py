@@ -27,8 +27,6 @@ from weightwidget.summary.summed import grid_suits
 
 Array = npt.NDArray[Any]
 
-TYPES = ("float32", "bfloat16")
-
 COST = 1 << 21
 """Most elements of a batch: half a millisecond, after which somebody may cancel or want something else first."""
 
@@ -76,8 +74,7 @@ _buffers = _Buffers()
 def suits(ref: TensorRef) -> bool:
     """Whether a tensor can be in a batch, as far as its description tells."""
     return (
-        ref.dtype in TYPES
-        and ref.device == "cpu"
+        ref.device == "cpu"
         and isinstance(ref.reader, HeldTensor)
         and 0 < ref.nbytes <= PIECE
         and fused.batch_kernel(ref.dtype) is not None
@@ -90,7 +87,7 @@ class Batch:
     Parameters
     ----------
     dtype
-        One of `TYPES`.
+        One of `fused.PLAIN`.
     thumbnail
         Largest side of the pictures.
     norms

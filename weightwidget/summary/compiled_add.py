@@ -116,7 +116,7 @@ def find_ends(x: Any, found: Any) -> None:
 
 
 @njit(**_EXACT)  # type: ignore[untyped-decorator]
-def _take_carefully(
+def take_carefully(
     x: Any, left: Any, shift: Any, scale: Any, tables: Any, rows2: Any, columns2: Any, cells: Any, lows: Any,
     highs: Any, totals: Any, counts: Any,
 ) -> None:  # fmt: skip
@@ -278,7 +278,7 @@ def add(
                         cells = lows[cell_row] if pooled else scratch[:0]
                         tops = highs[cell_row] if pooled else scratch[:0]
                         own = columns2[j:] if normed else squares
-                        _take_carefully(part, left + j, shift, scale, tables, rows2[i:], own, cell_columns, cells,
+                        take_carefully(part, left + j, shift, scale, tables, rows2[i:], own, cell_columns, cells,
                                         tops, totals, counts)  # fmt: skip
                     # Smallest and largest are running ones of the columns: infinities of rows above stay in them.
                     if math.isinf(found[_LEAST]) or math.isinf(found[_MOST]):

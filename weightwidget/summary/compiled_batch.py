@@ -9,11 +9,23 @@ import numpy as np
 from numba import carray, njit, types
 from numba.extending import intrinsic, overload
 
-from weightwidget.summary.compiled_add import ARGMAX, ARGMIN, FINITE, HIGH, LOW, NAN, NEGINF, POSINF, ZEROS, add
+from weightwidget.summary.compiled_add import (
+    ARGMAX,
+    ARGMIN,
+    FINITE,
+    HIGH,
+    LOW,
+    NAN,
+    NEGINF,
+    POSINF,
+    ZEROS,
+    add,
+    keeps_sums,
+)
 from weightwidget.summary.compiled_bare import add_bare, count_infinite
 from weightwidget.summary.compiled_ends import is_usual, take_counts, take_norms, take_picture
 
-BUILT_ON = "8d8c111188b18fd8"
+BUILT_ON = "b2eb6ea756b8ffae"
 """Stamp of the files that code is taken from, see `tests/kernel_stamps.py`."""
 
 (
@@ -93,7 +105,7 @@ def measure_batch(
         job = jobs[k]
         rows, columns = job[ROWS], job[COLUMNS]
         x = carray(_pointer(job[ADDRESS], like), (rows, columns))
-        wide = kept_as_values(like)
+        wide = keeps_sums(like)  # and so small ones are kept as values: of patterns, counts say as much
         count = rows * columns
         normed = job[ROW_NORMS] >= 0
         picture = out[job[PICTURE] : job[PICTURE] + job[HEIGHT] * job[WIDTH]].reshape((job[HEIGHT], job[WIDTH]))
@@ -141,18 +153,6 @@ def measure_batch(
             fits &= _pattern_moments(keys[at : at + found], numbers[at : at + found], total, number)
         marks[k] = found if fits else -1
         at += found if fits else 0
-
-
-def kept_as_values(x: Any) -> Any:
-    """Whether small tensors of a type are kept as values; of types of 16 bits, patterns say as much."""
-    raise NotImplementedError("compiled code only")
-
-
-@overload(kept_as_values, strict=False)  # type: ignore[untyped-decorator]
-def _kept_as_values(x: Any) -> Any:
-    if x.dtype == types.float32:
-        return lambda x: True  # noqa: ARG005
-    return lambda x: False  # noqa: ARG005
 
 
 def as_wide(x: Any) -> Any:

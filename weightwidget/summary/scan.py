@@ -257,7 +257,7 @@ class Scan:
         except Exception:
             log.warning("tensors of %s cannot be measured together", self._name, exc_info=True)
             return [*alone, *together]
-        self._keep_all([task for task, record in zip(together, records, strict=True) if record], filter(None, records))
+        self._keep([task for task, record in zip(together, records, strict=True) if record], filter(None, records))
         return [*alone, *(task for task, record in zip(together, records, strict=True) if not record)]
 
     def _do(self, task: Task, box: Box | None) -> None:
@@ -286,8 +286,7 @@ class Scan:
             log.debug("tensor %s cannot be summarised", ref.name, exc_info=True)
             record = unreadable(ref, kind, f"{type(error).__name__}: {error}")
         if record is not None and self._ends(task):
-            self._keep(ref, record)
-            self._queue.finish(task)
+            self._keep([task], [record])
 
     def _ends(self, task: Task) -> bool:
         """Count the rest of a task as done; False if another thread has ended it."""
@@ -298,7 +297,7 @@ class Scan:
             self.done_bytes += task.rest()
         return True
 
-    def _keep_all(self, tasks: list[Task], records: Iterable[TensorSummary]) -> None:
+    def _keep(self, tasks: list[Task], records: Iterable[TensorSummary]) -> None:
         found: dict[str, TensorSummary] = {}
         for record in records:
             found.update({record.name: record, **self._tied(record.name, record)})
@@ -309,11 +308,6 @@ class Scan:
                 task.over = True
         self._pace.see(self.done_bytes)
         self._queue.finish(*tasks)
-
-    def _keep(self, ref: TensorRef, record: TensorSummary) -> None:
-        found = {ref.name: record, **self._tied(ref.name, record)}
-        with self._lock:
-            self._results.update(found)
 
     def _tied(self, first: str, record: TensorSummary) -> dict[str, TensorSummary]:
         return {
