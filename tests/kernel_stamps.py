@@ -29,13 +29,13 @@ _LINE = re.compile(r'^BUILT_ON = "(\w*)"$', re.MULTILINE)
 
 
 def compiled_from(path: Path) -> list[Path]:
-    """The project's files that a file with kernels imports."""
-    modules = sorted(
-        node.module
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("weightwidget.")
-    )
-    return [PACKAGE.parent.joinpath(*module.split(".")).with_suffix(".py") for module in modules]
+    """The project's files that a file with kernels imports, and those that these import."""
+    found: list[Path] = []
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("weightwidget."):
+            other = PACKAGE.parent.joinpath(*node.module.split(".")).with_suffix(".py")
+            found += [other, *compiled_from(other)]
+    return sorted(set(found))
 
 
 def wanted(path: Path) -> str:

@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 
 from weightwidget.detail.strips import STRIP, STRIP_LEVEL, count_strip, strip
 
-BUILT_ON = "d3970fae4138f217"
+BUILT_ON = "9bac9e30c91cd746"
 """Stamp of the files that code is taken from, see `tests/kernel_stamps.py`."""
 
 CHUNK = 2048

@@ -11,10 +11,10 @@ from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped, unused-ignore]
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
-LANES = 16
+from weightwidget.summary.vectors import LANES, everywhere, fetch
+
 ABREAST = 4
 """Vectors side by side: with three or four results each, what the registers of AVX-512 hold."""
 
@@ -25,7 +25,7 @@ STRIP_LEVEL = STRIP.bit_length() - 1
 """Level at which a pixel is as wide as a strip."""
 
 _FLOAT, _DOUBLE = ir.FloatType(), ir.DoubleType()
-_BYTE, _SHORT, _INT, _LONG = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+_SHORT, _INT, _LONG = (ir.IntType(bits) for bits in (16, 32, 64))
 _FLOATS, _INTS, _SHORTS = (ir.VectorType(kind, LANES) for kind in (_FLOAT, _INT, _SHORT))
 _DOUBLES = ir.VectorType(_DOUBLE, LANES)
 
@@ -92,7 +92,7 @@ def strip(
             for kind, given in zip(signature.args[7:11], args[7:11], strict=True)
             if kind != types.none
         ]
-        moved = _everywhere(b, args[6], _DOUBLES) if len(planes) == 4 else None
+        moved = everywhere(b, args[6], _DOUBLES) if len(planes) == 4 else None
 
         def terms(x: Any) -> list[Any]:
             wide = b.fpext(x, _DOUBLES)
@@ -118,7 +118,7 @@ def count_strip(
     """Count weights from `least` to `most` under the pixels of a strip, in float32; else see `strip`."""
 
     def generate(context: Any, b: Any, signature: Any, args: Any) -> Any:
-        first, last = (_everywhere(b, limit, _FLOATS) for limit in args[6:8])
+        first, last = (everywhere(b, limit, _FLOATS) for limit in args[6:8])
         one, zero = (ir.Constant(_FLOATS, [number] * LANES) for number in (1.0, 0.0))
 
         def terms(x: Any) -> list[Any]:
@@ -176,7 +176,7 @@ def _rows(
     for k in range(ABREAST):
         here = b.add(address, _LONG(k * LANES * size))
         if k * LANES * size % 64 == 0:
-            _fetch(b, b.add(here, distance))
+            fetch(b, b.add(here, distance))
         for vectors, term, (_, _, fold) in zip(now, terms(_weights(b, here, halves)), results, strict=True):
             vectors[k] = fold(b, term, vectors[k])
     following = b.add(number, _LONG(1))
@@ -199,19 +199,6 @@ def _weights(b: Any, address: Any, halves: bool) -> Any:
         return b.load(b.inttoptr(address, _FLOATS.as_pointer()), align=4)
     upper = b.zext(b.load(b.inttoptr(address, _SHORTS.as_pointer()), align=2), _INTS)
     return b.bitcast(b.shl(upper, ir.Constant(_INTS, [16] * LANES)), _FLOATS)
-
-
-def _fetch(b: Any, address: Any) -> None:
-    """Have memory brought near that is wanted soon; that there is any is not required."""
-    kind = ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer(), _INT, _INT, _INT])
-    prefetch = cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0i8")
-    b.call(prefetch, [b.inttoptr(address, _BYTE.as_pointer()), _INT(0), _INT(3), _INT(1)])
-
-
-def _everywhere(b: Any, value: Any, kind: Any) -> Any:
-    """A number in every lane."""
-    nothing = ir.Constant(kind, ir.Undefined)
-    return b.shuffle_vector(b.insert_element(nothing, value, _INT(0)), nothing, ir.Constant(_INTS, [0] * LANES))
 
 
 def _halved(b: Any, vectors: list[Any], fold: Fold) -> list[Any]:

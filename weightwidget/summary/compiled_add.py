@@ -15,7 +15,7 @@ from numba.extending import overload
 
 from weightwidget.summary.vectors import LANES, RESULTS, cell_ends, four_rows, one_row, two_rows
 
-BUILT_ON = "363733cdbdde479c"
+BUILT_ON = "425dc8904b6f8cb5"
 """Stamp of the files that code is taken from, see `tests/kernel_stamps.py`."""
 
 TILE_ROWS, TILE_COLUMNS = 32, 1024

@@ -10,7 +10,7 @@ from numba import njit
 
 from weightwidget.summary.vectors import LANES, any_counts
 
-BUILT_ON = "363733cdbdde479c"
+BUILT_ON = "425dc8904b6f8cb5"
 """Stamp of the files that code is taken from, see `tests/kernel_stamps.py`."""
 
 _LEAST, _MOST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)

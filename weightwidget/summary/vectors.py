@@ -82,7 +82,7 @@ class _Loop:
         return found
 
 
-def _all(builder: Any, value: Any, kind: ir.VectorType) -> Any:
+def everywhere(builder: Any, value: Any, kind: ir.VectorType) -> Any:
     """One value in every lane."""
     nothing = ir.Constant(kind, ir.Undefined)
     first = builder.insert_element(nothing, value, _INT(0))
@@ -148,7 +148,7 @@ def _row_loop(rows: int) -> Any:
             if tables != types.none:
                 counted = _array(context, b, signature, args, 6)
                 pair = (counted.data, b.gep(counted.data, [b.extract_value(counted.shape, 1)]))
-            shifts, scales = (_all(b, args[k], _DOUBLES) if moved else None for k in (4, 5))
+            shifts, scales = (everywhere(b, args[k], _DOUBLES) if moved else None for k in (4, 5))
             rounded = None
             if moved:
                 with b.goto_entry_block():
@@ -168,7 +168,7 @@ def _row_loop(rows: int) -> Any:
             for row in range(rows):
                 address = b.add(b.add(start, b.mul(stride, _LONG(row))), offset)
                 raw = _load(b, address, halves, vector, size)
-                _fetch(b, b.add(address, args[3]))
+                fetch(b, b.add(address, args[3]))
                 x = raw if double else b.fpext(raw, _DOUBLES)
                 d, y = (b.fmul(b.fsub(x, shifts), scales), b.fmul(x, scales)) if moved else (x, x)
                 y2 = b.fmul(y, y)
@@ -227,7 +227,7 @@ def _add_results(b: Any, found: Any, ended: dict[str, Any], double: bool) -> Non
         b.store(b.select(b.fcmp_ordered(sign, value, known), value, known), place)
 
 
-def _fetch(b: Any, address: Any) -> None:
+def fetch(b: Any, address: Any) -> None:
     """Have memory brought near that is wanted soon; that there is any is not required."""
     kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer(), _INT, _INT, _INT])
     prefetch = cgutils.get_or_insert_function(b.module, kind, "llvm.prefetch.p0i8")
@@ -319,7 +319,7 @@ def stretch(_typing: Any, x: Any, first: Any, chunks: Any, tables: Any, found: A
         loop.carry("high", vector, float("-inf"))
         address = b.add(start, b.mul(loop.number, _LONG(LANES * size)))
         raw = _load(b, address, halves, vector, size)
-        _fetch(b, b.add(address, _LONG(FETCHED)))
+        fetch(b, b.add(address, _LONG(FETCHED)))
         loop.reach("low", raw, "<")
         loop.reach("high", raw, ">")
         if not halves:
@@ -359,7 +359,7 @@ def cell_ends(_typing: Any, lows: Any, highs: Any, first: Any, end: Any, out: An
         found = loop.end()
         # What is left over, in as many lanes.
         done = b.mul(b.sdiv(count, _LONG(LANES)), _LONG(LANES))
-        left = _all(b, b.trunc(b.sub(count, done), _INT), _INTS)
+        left = everywhere(b, b.trunc(b.sub(count, done), _INT), _INTS)
         inside = b.icmp_signed("<", ir.Constant(_INTS, list(range(LANES))), left)
         for number, (name, _, sign, start) in enumerate(ends):
             values = b.load(b.bitcast(b.gep(places[name], [done]), vector.as_pointer()), align=size)
